@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sign models, verify them offline, load only what was verified.
+
+`sign`, `verify` and `load` are imported on first use, so that `import modelseal` costs nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from modelseal.errors import (
+    FormatError,
+    ModelSealError,
+    PolicyRefused,
+    SignInNeeded,
+    Undecided,
+    Unverified,
+    UsageError,
+)
+
+if TYPE_CHECKING:
+    from modelseal.policy.verdict import Verdict
+    from modelseal.policy.verify import verify
+    from modelseal.seal.sign import Signed, sign
+    from modelseal.store.load import load
+
+__version__ = "0.1.0"
+
+_LAZY = {
+    "Signed": "modelseal.seal.sign",
+    "Verdict": "modelseal.policy.verdict",
+    "load": "modelseal.store.load",
+    "sign": "modelseal.seal.sign",
+    "verify": "modelseal.policy.verify",
+}
+
+__all__ = [
+    "FormatError",
+    "ModelSealError",
+    "PolicyRefused",
+    "SignInNeeded",
+    "Signed",
+    "Undecided",
+    "Unverified",
+    "UsageError",
+    "Verdict",
+    "load",
+    "sign",
+    "verify",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name in _LAZY:
+        from importlib import import_module  # noqa: PLC0415 - the point is not to import early
+
+        return getattr(import_module(_LAZY[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Strict JSON and base64: what every other format here is read with.
+
+Duplicate members are refused because parsers differ on which one wins, and a signature over bytes
+that two readers understand differently is worth nothing. The same holds for base64 with stray
+characters or non-zero trailing bits: one value, one spelling.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from typing import Any, NoReturn, TypeVar
+
+from modelseal.errors import FormatError, shown
+
+T = TypeVar("T")
+
+_KINDS: dict[type, str] = {
+    str: "a string", dict: "an object", list: "a list", int: "an integer", bool: "true or false",
+}  # fmt: skip
+
+
+def parse_json(data: bytes, *, what: str, limit: int) -> Any:  # noqa: ANN401 - JSON is any value
+    """Return the JSON value in `data` (UTF-8, at most `limit` bytes).
+
+    Raises:
+        FormatError: too large, not UTF-8, not JSON, a duplicate member, NaN, or nested too deeply.
+    """
+    if len(data) > limit:
+        raise FormatError("too-large", f"The {what} is larger than {limit} bytes.")
+    if not data.strip():
+        raise FormatError("empty", f"The {what} is empty.", "Sign the model again.")
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        members = dict(pairs)
+        if len(members) != len(pairs):
+            raise FormatError("duplicate-member", f"The {what} has a member twice in one object.")
+        return members
+
+    def no_constant(name: str) -> NoReturn:
+        raise FormatError("not-json", f"The {what} has {name}, which is not JSON.")
+
+    try:
+        return json.loads(data.decode(), object_pairs_hook=unique, parse_constant=no_constant)
+    except (ValueError, RecursionError) as error:  # ValueError: bad UTF-8, bad JSON, huge integers
+        raise FormatError("not-json", f"The {what} is not JSON.", shown(str(error))) from error
+
+
+def as_kind(value: object, kind: type[T], *, what: str) -> T:
+    """Return `value` if it is exactly of `kind` (a bool is no int).
+
+    Raises:
+        FormatError: it is of another kind.
+    """
+    if type(value) is not kind:
+        raise FormatError("wrong-type", f"The {what} must be {_KINDS[kind]}.")
+    return value
+
+
+def member(obj: dict[str, Any], name: str, kind: type[T], *, what: str) -> T:
+    """Return `obj[name]`, which must be there and of `kind`.
+
+    Raises:
+        FormatError: missing or of another kind.
+    """
+    if name not in obj:
+        raise FormatError("missing-member", f"The {what} has no {name!r}.")
+    return as_kind(obj[name], kind, what=f"{name!r} of the {what}")
+
+
+def optional(obj: dict[str, Any], name: str, kind: type[T], *, what: str) -> T | None:
+    """Return `obj[name]` of `kind`, or None when it is absent or null.
+
+    Raises:
+        FormatError: of another kind.
+    """
+    return None if obj.get(name) is None else member(obj, name, kind, what=what)
+
+
+def b64decode(text: str, *, what: str) -> bytes:
+    """Return the bytes of canonical standard base64 (RFC 4648 section 4).
+
+    Raises:
+        FormatError: any other spelling.
+    """
+    try:
+        data = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise FormatError("not-base64", f"The {what} is not base64.") from error
+    if b64encode(data) != text:
+        raise FormatError("not-base64", f"The {what} is not canonical base64.")
+    return data
+
+
+def b64encode(data: bytes) -> str:
+    """Return standard base64 with padding."""
+    return base64.b64encode(data).decode("ascii")
