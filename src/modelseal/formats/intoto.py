@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""in-toto Statement v1: what is claimed (the predicate) about which digests (the subjects).
+
+Source: in-toto/attestation, spec/v1/statement.md.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from modelseal.errors import FormatError
+from modelseal.formats.strict import as_kind, member, optional, parse_json
+
+PAYLOAD_TYPE = "application/vnd.in-toto+json"
+STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
+LIMIT = 32 * 1024 * 1024  # bytes; a manifest of some 140,000 files
+
+_WHAT = "statement"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A named thing and its digests, as (algorithm, lower-case hex) pairs in listed order."""
+
+    name: str
+    digests: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Statement:
+    """Subjects and one predicate; `predicate` is plain JSON and must not be changed."""
+
+    subjects: tuple[Subject, ...]
+    predicate_type: str
+    predicate: dict[str, Any]
+
+
+def parse(data: bytes) -> Statement:
+    """Return the statement in the payload of an envelope.
+
+    Unknown members of the statement are ignored, as the specification tells consumers to.
+
+    Raises:
+        FormatError: not a Statement v1 with at least one subject that has a digest.
+    """
+    what = _WHAT
+    obj = as_kind(parse_json(data, what=what, limit=LIMIT), dict, what=what)
+    if member(obj, "_type", str, what=what) != STATEMENT_TYPE:
+        raise FormatError("statement-type", "The signed statement is not an in-toto Statement v1.")
+    subjects = tuple(
+        _subject(as_kind(item, dict, what="subject"))
+        for item in member(obj, "subject", list, what=what)
+    )
+    if not subjects:
+        raise FormatError("no-subject", "The signed statement names no subject.")
+    return Statement(
+        subjects=subjects,
+        predicate_type=member(obj, "predicateType", str, what=what),
+        predicate=member(obj, "predicate", dict, what=what),
+    )
+
+
+def _subject(obj: dict[str, Any]) -> Subject:
+    digests = member(obj, "digest", dict, what="subject")
+    if not digests:
+        raise FormatError("no-digest", "A subject of the signed statement has no digest.")
+    return Subject(
+        name=optional(obj, "name", str, what="subject") or "",
+        digests=tuple((k, as_kind(v, str, what="digest")) for k, v in digests.items()),
+    )
+
+
+def to_bytes(statement: Statement) -> bytes:
+    """Return the payload bytes of `statement`: compact JSON with sorted members."""
+    obj = {
+        "_type": STATEMENT_TYPE,
+        "subject": [{"name": s.name, "digest": dict(s.digests)} for s in statement.subjects],
+        "predicateType": statement.predicate_type,
+        "predicate": statement.predicate,
+    }
+    return json.dumps(obj, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
