@@ -8,6 +8,7 @@ anything is opened; what was opened is checked again by fstat.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from contextlib import contextmanager
@@ -149,7 +150,7 @@ def _os_error(error: OSError, name: str) -> ModelSealError:
         return Undecided(
             "unreadable", f"'{said}' cannot be read: permission denied.", "Check its permissions."
         )
-    if isinstance(error, NotADirectoryError) or error.errno == 40:  # noqa: PLR2004 - ELOOP
+    if isinstance(error, NotADirectoryError) or error.errno == errno.ELOOP:
         return FormatError(
             "symlink", f"'{said}' is a symbolic link or no folder.", "Give the folder itself."
         )

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The answer about one model, with every check and its reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from html import escape
+from typing import TYPE_CHECKING, Any, Literal
+
+from modelseal.errors import ModelSealError, PolicyRefused, Undecided, UsageError, shown
+from modelseal.model.diff import ManifestDiff
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from modelseal.seal.authenticate import Authenticated
+    from modelseal.seal.identity import Identity
+
+Status = Literal["accepted", "refused", "undecided"]
+_COLOURS = {"accepted": "#1a7f37", "refused": "#cf222e", "undecided": "#9a6700"}
+_SHOWN_FILES = 20  # of each kind of difference, in HTML
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at."""
+
+    name: str
+    passed: bool
+    detail: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Accepted, refused or undecided; true only if accepted.
+
+    `code` is stable and for programs ("accepted" or a refusal's); `message` and `hint` are for
+    people. `authenticated` is None when the signature itself did not hold.
+    """
+
+    status: Status
+    model: str
+    code: str
+    message: str
+    hint: str = ""
+    checks: tuple[Check, ...] = ()
+    diff: ManifestDiff = field(default_factory=ManifestDiff)
+    authenticated: Authenticated | None = None
+
+    def __bool__(self) -> bool:
+        return self.status == "accepted"
+
+    @property
+    def signer(self) -> Identity | None:
+        """Return who signed, if the signature held."""
+        return self.authenticated.signer if self.authenticated else None
+
+    @property
+    def time(self) -> datetime | None:
+        """Return when it was signed (UTC), if the signature held."""
+        return self.authenticated.time if self.authenticated else None
+
+    def raise_for_refusal(self) -> None:
+        """Do nothing if accepted.
+
+        Raises:
+            PolicyRefused: refused. Undecided: could not tell.
+        """
+        if self.status == "undecided":
+            raise Undecided(self.code, self.message, self.hint)
+        if self.status == "refused":
+            raise PolicyRefused(self)
+
+    def __str__(self) -> str:
+        return f"{self.status}: {shown(self.model)}: {self.message} [{self.code}]"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values, the same that the command line prints."""
+        found = self.authenticated
+        return {
+            "model": self.model,
+            "verdict": self.status,
+            "code": self.code,
+            "message": self.message,
+            "hint": self.hint,
+            "checks": [
+                {"name": c.name, "passed": c.passed, "detail": c.detail} for c in self.checks
+            ],
+            "diff": {
+                "changed": list(self.diff.changed),
+                "added": list(self.diff.added),
+                "missing": list(self.diff.missing),
+            },
+            "signer": found
+            and {
+                "identity": found.signer.subject,
+                "issuer": found.signer.issuer,
+                "claims": dict(found.signer.claims),
+            },
+            "time": found and found.time.isoformat(),
+            "kind": found and found.kind,
+            "log_index": found and found.log_index,
+            "trust": found and found.trust,
+            "ignored": list(found.manifest.ignored) if found else [],
+        }
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{'✓' if c.passed else '✗'}</td><td>{_html(c.name)}</td>"
+            f"<td>{_html(c.detail)}</td></tr>"
+            for c in self.checks
+        )
+        hint = f"<p><em>{_html(self.hint)}</em></p>" if self.hint else ""
+        return (
+            f'<div style="border-left:4px solid {_COLOURS[self.status]};padding-left:10px">'
+            f'<p><b style="color:{_COLOURS[self.status]}">{self.status.upper()}</b> '
+            f"<code>{_html(self.model)}</code><br>{_html(self.message)} "
+            f"<code>{_html(self.code)}</code></p>{hint}{self._diff_html()}<table>{rows}</table></div>"
+        )
+
+    def _diff_html(self) -> str:
+        groups = (
+            ("changed", self.diff.changed),
+            ("added", self.diff.added),
+            ("missing", self.diff.missing),
+        )
+        items = "".join(
+            f"<li>{word}: <code>{_html(name)}</code></li>"
+            for word, names in groups
+            for name in names[:_SHOWN_FILES]
+        )
+        left_out = sum(max(0, len(names) - _SHOWN_FILES) for _, names in groups)
+        if left_out:
+            items += f"<li>and {left_out} more</li>"
+        return f"<ul>{items}</ul>" if items else ""
+
+
+def _html(text: str) -> str:
+    return escape(shown(text, 500))
+
+
+def from_error(model: str, error: ModelSealError) -> Verdict:
+    """Return the verdict that `error` means for `model`: Undecided is undecided, the rest a no.
+
+    A UsageError says nothing about a model and is raised again.
+
+    Raises:
+        UsageError: if `error` is one.
+    """
+    if isinstance(error, UsageError):
+        raise error
+    if isinstance(error, PolicyRefused):
+        return error.verdict
+    status: Status = "undecided" if isinstance(error, Undecided) else "refused"
+    check = Check(name="signature", passed=False, detail=error.message)
+    return Verdict(status, model, error.code, error.message, error.hint, (check,))

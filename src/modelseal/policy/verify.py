@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Verify a model where it lies: find its bundle, authenticate, compare, decide."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modelseal.errors import ModelSealError, UsageError, Unverified, shown
+from modelseal.files import read_bounded
+from modelseal.formats import bundle as bundle_format
+from modelseal.formats import oms
+from modelseal.model import manifest
+from modelseal.model.diff import ManifestDiff, compare
+from modelseal.model.manifest import BUNDLE_NAME
+from modelseal.policy.document import Policy
+from modelseal.policy.evaluate import evaluate
+from modelseal.policy.verdict import Verdict, from_error
+from modelseal.seal import trust
+from modelseal.seal.authenticate import Authenticated, authenticate
+from modelseal.seal.sign import FILE_SUFFIX, OLD_FILE_SUFFIX
+
+if TYPE_CHECKING:
+    from modelseal.model.hashing import Progress
+    from modelseal.seal.trust import TrustRoot
+
+
+def verify(
+    path: str | Path,
+    *,
+    identity: str,
+    issuer: str,
+    bundle: str | Path | None = None,
+    trusted_root: str | Path | None = None,
+    trust_config: str | Path | None = None,
+    instance: str | None = None,
+) -> Verdict:
+    """Return whether the model at `path` is what `identity`, vouched for by `issuer`, signed.
+
+    Offline. A decided no is a value: the verdict is true only if accepted. The bundle is looked for
+    beside a file and inside a folder; without a trust option the public instance is believed.
+
+    Raises:
+        UsageError: the call itself is wrong, such as a path that does not exist.
+    """
+    root = trust.choose(trusted_root=trusted_root, trust_config=trust_config, instance=instance)
+    return check(Path(path), Policy.for_signer(identity, issuer), root, bundle)
+
+
+def check(
+    path: Path,
+    policy: Policy,
+    root: TrustRoot,
+    bundle: str | Path | None = None,
+    progress: Progress | None = None,
+) -> Verdict:
+    """Return the verdict of `policy` on the model at `path`; otherwise as `verify`."""
+    name = str(path)
+    try:
+        data = read_bounded(find_bundle(path, bundle), bundle_format.LIMIT, "bundle")
+        found = authenticate(data, root)
+        early = evaluate(name, found, ManifestDiff(), policy)
+        if not early:  # the signer is not accepted: no need to read the model
+            return early
+        return evaluate(name, found, differences(path, found, bundle, progress), policy)
+    except ModelSealError as error:
+        return from_error(name, error)
+
+
+def find_bundle(path: Path, bundle: str | Path | None = None) -> Path:
+    """Return where the bundle of the model at `path` is.
+
+    Raises:
+        UsageError: no such model. Unverified: it has no bundle.
+    """
+    if not path.exists():
+        raise UsageError("not-found", f"'{shown(str(path))}' does not exist.", "Check the path.")
+    if bundle is not None:
+        candidates = [Path(bundle)]
+    elif path.is_dir():
+        candidates = [path / BUNDLE_NAME]
+    else:
+        beside = (FILE_SUFFIX, OLD_FILE_SUFFIX, ".sig")
+        candidates = [path.with_name(path.name + suffix) for suffix in beside[:2]]
+    for candidate in candidates:
+        if candidate.exists() or candidate.is_symlink():
+            return candidate
+    raise Unverified(
+        "unsigned",
+        f"'{shown(str(path))}' has no signature at '{shown(str(candidates[0]))}'.",
+        "Sign it with: modelseal sign, or say where the bundle is with --bundle.",
+    )
+
+
+def differences(
+    path: Path,
+    found: Authenticated,
+    bundle: str | Path | None = None,
+    progress: Progress | None = None,
+) -> ManifestDiff:
+    """Return what the model at `path` differs in from what was signed.
+
+    Raises:
+        FormatError, Undecided, UsageError: the model cannot be read as one.
+    """
+    if path.is_dir() and found.kind == "artifact":
+        raise Unverified(
+            "wrong-kind",
+            f"The bundle signs one file, but '{shown(str(path))}' is a folder.",
+            "Verify the file that was signed.",
+        )
+    if not path.is_dir():
+        return _of_one_file(path, found, progress)
+    ignored = manifest.DEFAULT_IGNORED | frozenset(found.manifest.ignored)
+    if bundle is not None and Path(bundle).resolve().is_relative_to(path.resolve()):
+        ignored |= {Path(bundle).resolve().relative_to(path.resolve()).as_posix()}
+    return compare(found.manifest, manifest.of_folder(path, ignored, progress))
+
+
+def _of_one_file(path: Path, found: Authenticated, progress: Progress | None) -> ManifestDiff:
+    """Compare one file; what the signer called it does not matter, a model may be renamed."""
+    signed = found.manifest.resources
+    if len(signed) != 1:
+        raise Unverified(
+            "wrong-kind",
+            f"The bundle signs {len(signed)} files, but '{shown(str(path))}' is one file.",
+            "Verify the folder that was signed.",
+        )
+    actual = manifest.of_file(path, progress)
+    name = actual.resources[0].name
+    return compare(oms.Manifest((oms.Resource(name, signed[0].digest),)), actual)
