@@ -6,19 +6,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelseal.errors import ModelSealError, UsageError, Unverified, shown
+from modelseal.errors import ModelSealError, Unverified, shown
 from modelseal.files import read_bounded
 from modelseal.formats import bundle as bundle_format
 from modelseal.formats import oms
 from modelseal.model import manifest
 from modelseal.model.diff import ManifestDiff, compare
-from modelseal.model.manifest import BUNDLE_NAME
 from modelseal.policy.document import Policy
 from modelseal.policy.evaluate import evaluate
 from modelseal.policy.verdict import Verdict, from_error
 from modelseal.seal import trust
 from modelseal.seal.authenticate import Authenticated, authenticate
-from modelseal.seal.sign import FILE_SUFFIX, OLD_FILE_SUFFIX
+from modelseal.seal.find import find_bundle
 
 if TYPE_CHECKING:
     from modelseal.model.hashing import Progress
@@ -65,31 +64,6 @@ def check(
         return evaluate(name, found, differences(path, found, bundle, progress), policy)
     except ModelSealError as error:
         return from_error(name, error)
-
-
-def find_bundle(path: Path, bundle: str | Path | None = None) -> Path:
-    """Return where the bundle of the model at `path` is.
-
-    Raises:
-        UsageError: no such model. Unverified: it has no bundle.
-    """
-    if not path.exists():
-        raise UsageError("not-found", f"'{shown(str(path))}' does not exist.", "Check the path.")
-    if bundle is not None:
-        candidates = [Path(bundle)]
-    elif path.is_dir():
-        candidates = [path / BUNDLE_NAME]
-    else:
-        beside = (FILE_SUFFIX, OLD_FILE_SUFFIX, ".sig")
-        candidates = [path.with_name(path.name + suffix) for suffix in beside[:2]]
-    for candidate in candidates:
-        if candidate.exists() or candidate.is_symlink():
-            return candidate
-    raise Unverified(
-        "unsigned",
-        f"'{shown(str(path))}' has no signature at '{shown(str(candidates[0]))}'.",
-        "Sign it with: modelseal sign, or say where the bundle is with --bundle.",
-    )
 
 
 def differences(

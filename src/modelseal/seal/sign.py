@@ -8,6 +8,9 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import load_der_x509_certificate
+
 from modelseal import files
 from modelseal.errors import FormatError, UsageError, shown
 from modelseal.formats import bundle as bundle_format
@@ -16,15 +19,14 @@ from modelseal.formats.strict import b64encode
 from modelseal.model import manifest
 from modelseal.model.manifest import BUNDLE_NAME
 from modelseal.seal import identity, trust
+from modelseal.seal.find import FILE_SUFFIX, OLD_FILE_SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from modelseal.model.hashing import Progress
+    from modelseal.seal._sigstore import Session
     from modelseal.seal.authenticate import Kind
-
-FILE_SUFFIX = ".sigstore.json"
-OLD_FILE_SUFFIX = ".sigstore"
 
 
 @dataclass(frozen=True)
@@ -188,13 +190,11 @@ def _refuse_control_characters(found: oms.Manifest) -> None:
             )
 
 
-def _signed(plan: _Plan, session: Any) -> bytes:  # noqa: ANN401 - _sigstore.Session, imported late
+def _signed(plan: _Plan, session: Session) -> bytes:
     if not plan.is_folder:
-        data: bytes = session.artifact(plan.manifest.resources[0].digest)
-        return data
+        return session.artifact(plan.manifest.resources[0].digest)
     statement = oms.to_statement(plan.manifest, plan.path.resolve().name or "model")
-    data = session.statement(intoto.to_bytes(statement))
-    return data
+    return session.statement(intoto.to_bytes(statement))
 
 
 def _write_legacy(plan: _Plan, data: bytes, *, overwrite: bool) -> None:
@@ -202,19 +202,14 @@ def _write_legacy(plan: _Plan, data: bytes, *, overwrite: bool) -> None:
     parsed = bundle_format.parse(data)
     if isinstance(parsed.content, dsse.Envelope):
         raise FormatError("not-an-artifact", "Legacy files exist for plain artifacts only.")
-    pem = f"-----BEGIN CERTIFICATE-----\n{_wrapped(parsed.certificates[0])}-----END CERTIFICATE-----\n"
+    certificate = load_der_x509_certificate(parsed.certificates[0])
     for suffix, content in (
         (".sig", b64encode(parsed.content.signature).encode()),
-        (".crt", pem.encode()),
+        (".crt", certificate.public_bytes(Encoding.PEM)),
         (OLD_FILE_SUFFIX, data),
     ):
         target = plan.path.with_name(plan.path.name + suffix)
         files.write_atomic(target, content, overwrite=overwrite)
-
-
-def _wrapped(der: bytes) -> str:
-    text = b64encode(der)
-    return "".join(text[i : i + 64] + "\n" for i in range(0, len(text), 64))
 
 
 def _described(plan: _Plan, data: bytes) -> Signed:

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every command shares: errors to exit codes, text or JSON, progress by bytes."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import sys
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+import click
+
+from modelseal.errors import ModelSealError, SignInNeeded, Undecided, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from modelseal.model.hashing import Progress
+
+ACCEPTED, REFUSED, USAGE, UNDECIDED, SIGN_IN = 0, 1, 2, 3, 4  # exit codes
+
+_PATIENCE = 1.0  # seconds before progress is shown
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def exit_code(error: ModelSealError) -> int:
+    """Return the exit code that `error` means."""
+    if isinstance(error, SignInNeeded):
+        return SIGN_IN
+    if isinstance(error, UsageError):
+        return USAGE
+    return UNDECIDED if isinstance(error, Undecided) else REFUSED
+
+
+def reporting_errors(function: Callable[P, R]) -> Callable[P, R]:
+    """Make a command print a ModelSealError and exit with its code, never with a traceback.
+
+    With `--format json` the error goes to stdout, as JSON.
+    """
+
+    @functools.wraps(function)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except ModelSealError as error:
+            if kwargs.get("output") == "json":
+                print_json({"code": error.code, "message": error.message, "hint": error.hint})
+            else:
+                print_error(error)
+            sys.exit(exit_code(error))
+        except BrokenPipeError:  # the reader went away, as with `| head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(UNDECIDED)
+
+    return wrapped
+
+
+def print_error(error: ModelSealError) -> None:
+    """Print the sentence, the code and the hint on stderr."""
+    click.echo(click.style("error: ", fg="red", bold=True) + str(error), err=True)
+    if error.hint:
+        click.echo(f"hint: {error.hint}", err=True)
+
+
+def print_json(value: Any) -> None:  # noqa: ANN401 - JSON is any value
+    """Print `value` as JSON on stdout."""
+    click.echo(json.dumps(value, indent=2))
+
+
+format_option = click.option(
+    "--format",
+    "output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How to print the result; JSON goes to stdout on failure too.",
+)
+
+overwrite_option = click.option("--overwrite", is_flag=True, help="Replace what is there.")
+
+
+@contextmanager
+def byte_progress(label: str) -> Iterator[Progress | None]:
+    """Give a callback for bytes done; a line on stderr shows them once it takes over a second.
+
+    Gives None when stderr is no terminal.
+    """
+    if not sys.stderr.isatty():
+        yield None
+        return
+    started = time.monotonic()
+    done = 0
+    bar: Any = None
+
+    def advance(count: int) -> None:
+        nonlocal done, bar
+        done += count
+        if bar is None:
+            if time.monotonic() - started < _PATIENCE:
+                return
+            bar = _bar(label)
+        bar.update(bar.task_ids[0], completed=done)
+
+    try:
+        yield advance
+    finally:
+        if bar is not None:
+            bar.stop()
+
+
+def _bar(label: str) -> Any:  # noqa: ANN401 - rich is imported late
+    from rich.console import Console
+    from rich.progress import (
+        DownloadColumn,
+        Progress,
+        SpinnerColumn,
+        TextColumn,
+        TransferSpeedColumn,
+    )
+
+    columns = (SpinnerColumn(), TextColumn(label), DownloadColumn(), TransferSpeedColumn())
+    bar = Progress(*columns, console=Console(stderr=True), transient=True)
+    bar.add_task(label, total=None)
+    bar.start()
+    return bar

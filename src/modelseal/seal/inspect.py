@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a bundle claims, unchecked: for people who ask why something was refused."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from cryptography import x509
+from rfc3161_client import decode_timestamp_response
+
+from modelseal.errors import FormatError, ModelSealError
+from modelseal.files import read_bounded
+from modelseal.formats import bundle as bundle_format
+from modelseal.formats import dsse, intoto, oms
+from modelseal.seal import identity
+from modelseal.seal.authenticate import signed_digest
+from modelseal.seal.find import find_bundle, is_bundle_name
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def inspect(path: Path) -> dict[str, Any]:
+    """Return, as plain JSON values, what the bundle `path` (or that of the model `path`) says.
+
+    Raises:
+        UsageError, FormatError, Undecided, Unverified: no bundle, or it cannot be read.
+    """
+    where = path if path.is_file() and is_bundle_name(path.name) else find_bundle(path)
+    bundle = bundle_format.parse(read_bounded(where, bundle_format.LIMIT, "bundle"))
+    said: dict[str, Any] = {
+        "checked": False,
+        "bundle": str(where),
+        "media_type": bundle.media_type,
+        "kind": "dsse" if isinstance(bundle.content, dsse.Envelope) else "artifact",
+        "signer": _signer(bundle),
+        "certificate": _certificate(bundle),
+        "timestamps": [_timestamp(raw) for raw in bundle.timestamps],
+        "log_entries": [_entry(entry) for entry in bundle.entries],
+    }
+    if isinstance(bundle.content, dsse.Envelope):
+        statement = intoto.parse(bundle.content.payload)
+        said["predicate_type"] = statement.predicate_type
+        said["subject"] = statement.subjects[0].name
+    said["manifest"] = _manifest(bundle)
+    return said
+
+
+def _signer(bundle: bundle_format.Bundle) -> dict[str, Any]:
+    if not bundle.certificates:
+        return {"key_hint": bundle.key_hint}
+    try:
+        found = identity.of_certificate(bundle.certificates[0])
+    except ModelSealError as error:  # a key-pair certificate need not name a keyless identity
+        return {"identity": None, "why": error.message}
+    return {"identity": found.subject, "issuer": found.issuer, "claims": dict(found.claims)}
+
+
+def _certificate(bundle: bundle_format.Bundle) -> dict[str, Any] | None:
+    if not bundle.certificates:
+        return None
+    try:
+        leaf = x509.load_der_x509_certificate(bundle.certificates[0])
+        return {
+            "issuer": leaf.issuer.rfc4514_string(),
+            "serial": f"{leaf.serial_number:x}",
+            "not_before": leaf.not_valid_before_utc.isoformat(),
+            "not_after": leaf.not_valid_after_utc.isoformat(),
+        }
+    except ValueError as error:
+        raise FormatError("bad-certificate", "The bundle has no readable certificate.") from error
+
+
+def _timestamp(raw: bytes) -> str:
+    try:
+        return decode_timestamp_response(raw).tst_info.gen_time.isoformat()
+    except ValueError as error:
+        raise FormatError("bad-timestamp", "A timestamp of the bundle cannot be read.") from error
+
+
+def _entry(entry: bundle_format.LogEntry) -> dict[str, Any]:
+    origin = None
+    if entry.proof and entry.proof.checkpoint:
+        origin = entry.proof.checkpoint.split("\n", 1)[0]
+    return {
+        "log_index": entry.log_index,
+        "log_id": entry.log_id.hex(),
+        "origin": origin,
+        "kind": f"{entry.kind} {entry.version}",
+        "tree_size": entry.proof.tree_size if entry.proof else None,
+        "integrated_time": _date(entry.integrated_time) if entry.integrated_time else None,
+    }
+
+
+def _date(seconds: int) -> str:
+    try:
+        return datetime.fromtimestamp(seconds, UTC).isoformat()
+    except (OverflowError, ValueError, OSError) as error:
+        raise FormatError("bad-integer", "The time of the log entry is no date.") from error
+
+
+def _manifest(bundle: bundle_format.Bundle) -> dict[str, Any]:
+    if not isinstance(bundle.content, dsse.Envelope):
+        digest = signed_digest(bundle)
+        return {"files": [{"name": oms.SINGLE_FILE, "sha256": digest.hex()}], "ignored": []}
+    statement = intoto.parse(bundle.content.payload)
+    if statement.predicate_type != oms.PREDICATE_TYPE:
+        return {"files": [], "ignored": []}
+    signed = oms.from_statement(statement)
+    files = [{"name": r.name, "sha256": r.digest.hex()} for r in signed.resources]
+    return {"files": files, "ignored": list(signed.ignored)}
