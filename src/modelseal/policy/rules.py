@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An operator's rules as values: which signers are accepted for which models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from modelseal.seal.identity import Identity
+
+EXPECTED = "expected"  # what `Policy.for_signer` calls its one signer
+
+
+@dataclass(frozen=True)
+class Signer:
+    """One accepted signer: subject and issuer, both compared exactly."""
+
+    name: str
+    identity: str
+    issuer: str
+
+    def is_(self, found: Identity) -> bool:
+        """Return whether `found` is this signer."""
+        return (found.subject, found.issuer) == (self.identity, self.issuer)
+
+    def __str__(self) -> str:
+        return f"{self.identity} ({self.issuer})"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """For models whose name matches one of the `models` globs, the names of accepted signers."""
+
+    models: tuple[str, ...]
+    signers: tuple[str, ...]
+
+    def covers(self, model: str) -> bool:
+        """Return whether this rule is about `model`; case matters on every system."""
+        return any(fnmatchcase(model, pattern) for pattern in self.models)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Rules in order, the first that covers a model decides; a model without a rule is refused.
+
+    `runtimes` are the import paths that a server may run; `trust_root` is the trusted root to
+    believe, when the policy names one.
+    """
+
+    signers: tuple[Signer, ...]
+    rules: tuple[Rule, ...]
+    runtimes: tuple[str, ...] = ()
+    trust_root: Path | None = None
+
+    @classmethod
+    def for_signer(cls, identity: str, issuer: str) -> Policy:
+        """Return the policy that accepts this one signer for every model."""
+        return cls((Signer(EXPECTED, identity, issuer),), (Rule(("*",), (EXPECTED,)),))
+
+    def rule_for(self, model: str) -> Rule | None:
+        """Return the first rule that covers `model`."""
+        return next((rule for rule in self.rules if rule.covers(model)), None)
+
+    def accepted_by(self, rule: Rule) -> tuple[Signer, ...]:
+        """Return the signers that `rule` accepts, in its order."""
+        known = {signer.name: signer for signer in self.signers}
+        return tuple(known[name] for name in rule.signers)
