@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""modelseal inspect"""
+"""The command `modelseal inspect`."""
 
 from __future__ import annotations
 

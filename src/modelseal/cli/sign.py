@@ -51,8 +51,8 @@ def command(
 ) -> None:
     """Sign models, keyless with Sigstore.
 
-    A file gets FILE.sigstore.json beside it (what `sigstore` and `cosign` read), a folder an
-    OpenSSF model signature, model.sig, inside it. Several models need one sign-in. The public instance
+    A file gets FILE.sigstore.json beside it (what sigstore and cosign read), a folder an OpenSSF
+    model signature, model.sig, inside it. Several models need one sign-in. The public instance
     publishes your identity for ever.
 
     \b

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""modelseal verify"""
+"""The command `modelseal verify`."""
 
 from __future__ import annotations
 
