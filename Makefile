@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test interop lint bench lock vectors clean
+.PHONY: demo test interop lint bench coverage notebook wheel-check lock vectors clean
 
 $(STAMP): requirements/dev.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -30,6 +30,15 @@ lint: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks
+
+coverage: $(STAMP)
+	$(BIN)/python -m pytest -n auto -m "not interop" --cov --cov-report=term $(ARGS)
+
+notebook: $(STAMP)
+	$(BIN)/python scripts/run_notebook.py examples/sign-and-serve.ipynb
+
+wheel-check: $(STAMP)
+	$(BIN)/python scripts/check_wheel.py
 
 lock:
 	$(BIN)/uv pip compile pyproject.toml --extra demo --group dev --universal --python-version 3.11 \
