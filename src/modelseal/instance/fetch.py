@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The trust documents of an instance: from its folder, or from its URL."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.error import URLError
+from urllib.parse import urlsplit
+from urllib.request import HTTPRedirectHandler, Request, build_opener
+
+from modelseal.errors import FormatError, Undecided, UsageError, shown
+from modelseal.formats.strict import as_kind, parse_json
+from modelseal.instance import state as states
+from modelseal.instance import trust
+from modelseal.instance.files import write_whole
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_DOCUMENTS = {
+    "trust-config": trust.trust_config,
+    "trusted-root": trust.trusted_root,
+    "signing-config": trust.signing_config,
+}
+NAMES = tuple(_DOCUMENTS)
+_LIMIT = 1 << 20
+_SECONDS = 30
+
+
+def from_folder(data: Path, name: str) -> bytes:
+    """Return the document `name` (one of NAMES) of the instance in `data`.
+
+    Raises:
+        Undecided: there is no instance, or it never ran and so has no URL yet.
+    """
+    return trust.to_bytes(_DOCUMENTS[name](states.started(data)))
+
+
+def from_url(url: str, name: str) -> bytes:
+    """Return the document `name` as the instance at `url` gives it; nothing vouches for it.
+
+    Raises:
+        UsageError: `url` is not an http(s) URL.
+        Undecided: no such answer came.
+    """
+    if urlsplit(url).scheme not in {"http", "https"}:
+        raise UsageError("bad-url", f"{shown(url)!r} is not an http or https URL.")
+    request = Request(f"{url.rstrip('/')}/{name}.json")  # noqa: S310 - the scheme was checked
+    try:
+        with build_opener(_NoRedirect).open(request, timeout=_SECONDS) as answer:
+            body: bytes = answer.read(_LIMIT + 1)
+        document: dict[str, Any] = as_kind(
+            parse_json(body, what=name, limit=_LIMIT), dict, what=name
+        )
+    except (URLError, OSError, ValueError, FormatError) as error:
+        raise Undecided(
+            "instance-unreachable",
+            f"The instance at {shown(url)} did not give its {name}: {shown(str(error))}.",
+            "Check the URL, and that `modelseal instance up` runs there.",
+        ) from error
+    return trust.to_bytes(document)
+
+
+def write(path: Path, body: bytes) -> None:
+    """Write a document to `path`, whole or not at all; it is public, so others may read it.
+
+    Raises:
+        Undecided: it cannot be written.
+    """
+    try:
+        write_whole(path, body, mode=0o644)
+    except OSError as error:
+        raise Undecided(
+            "cannot-write", f"{shown(str(path))} cannot be written: {shown(str(error))}."
+        ) from error
+
+
+class _NoRedirect(HTTPRedirectHandler):
+    """An instance never redirects these; whoever does is not it."""
+
+    def redirect_request(self, *_args: object, **_kwargs: object) -> None:
+        return None

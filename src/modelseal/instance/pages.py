@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The two pages that a person sees: who are you, and here is your code."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from hashlib import sha256
+from html import escape
+from urllib.parse import urlsplit
+
+from modelseal.instance.oidc import OUT_OF_BAND, Authorization
+
+_STYLE = (
+    "body{font:16px/1.5 system-ui,sans-serif;max-width:32rem;margin:4rem auto;padding:0 1rem}"
+    "label{display:block;margin:1rem 0}"
+    "input{display:block;width:100%;box-sizing:border-box;font:inherit;padding:.4rem}"
+    "button{font:inherit;padding:.4rem 1.2rem}"
+    ".note{border-left:4px solid #c80;padding-left:1rem}.bad{color:#b00}"
+    "code{font-size:1.1rem;overflow-wrap:anywhere}"
+)
+_STYLE_HASH = b64encode(sha256(_STYLE.encode()).digest()).decode()
+
+_OPEN_NOTE = (
+    "This page asks for no password: whoever can open it can sign as anyone. "
+    "It is for a trusted network, for development and for tests."
+)
+_CLOSED_NOTE = (
+    "This page is for a trusted network: without TLS, others on the way can read your password."
+)
+
+
+def sign_in_page(
+    authorization: Authorization, *, ask_password: bool, identity: str = "", complaint: str = ""
+) -> str:
+    """Return the form that asks who signs."""
+    hidden = "".join(
+        f'<input type="hidden" name="{escape(name)}" value="{escape(value)}">'
+        for name, value in authorization.fields.items()
+    )
+    password = (
+        '<label>Password<input name="password" type="password" required '
+        'autocomplete="current-password"></label>'
+        if ask_password
+        else ""
+    )
+    bad = f'<p class="bad" role="alert">{escape(complaint)}</p>' if complaint else ""
+    return _page(
+        "Sign in to sign",
+        f'<p class="note">{_CLOSED_NOTE if ask_password else _OPEN_NOTE}</p>{bad}'
+        f'<form method="post" action="/auth">{hidden}'
+        "<label>Identity (an e-mail address or a URI)"
+        f'<input name="identity" required autofocus value="{escape(identity)}"></label>'
+        f"{password}<button>Sign in</button></form>",
+    )
+
+
+def code_page(code: str) -> str:
+    """Return the page that shows `code` for typing it into the client."""
+    return _page(
+        "Your verification code",
+        f"<p>Enter this code in the program that sent you here:</p><p><code>{escape(code)}</code>"
+        "</p><p>It works once, for two minutes.</p>",
+    )
+
+
+def headers(authorization: Authorization | None) -> dict[str, str]:
+    """Return the headers of a page: no scripts, no frames, and only the one way out."""
+    target = "'self'"
+    if authorization is not None and authorization.redirect_uri != OUT_OF_BAND:
+        # Browsers hold the redirect after a form to the same rule.
+        target += f" http://{urlsplit(authorization.redirect_uri).netloc}"
+    return {
+        "Content-Security-Policy": (
+            f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; form-action {target}; "
+            "frame-ancestors 'none'; base-uri 'none'"
+        ),
+        "X-Frame-Options": "DENY",
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "Cache-Control": "no-store",
+    }
+
+
+def _page(title: str, body: str) -> str:
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f"<title>{title}</title><style>{_STYLE}</style></head>"
+        f"<body><h1>{title}</h1>{body}</body></html>"
+    )

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One process that serves one data folder on one port until it is told to stop."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import signal
+import socket
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import uvicorn
+
+from modelseal.errors import Undecided, UsageError, shown
+from modelseal.instance import state as states
+from modelseal.instance.app import create_app
+from modelseal.instance.database import Database
+from modelseal.instance.services import assemble
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from modelseal.instance.users import Users
+
+_SHUTDOWN_SECONDS = 5
+_MAX_CONNECTIONS = 500
+_BACKLOG = 128
+
+
+def serve(
+    data: Path, *, host: str, port: int, users: Users | None, ready: Callable[[str], None]
+) -> None:
+    """Serve the instance in `data` until SIGTERM or SIGINT; call `ready` with its URL once.
+
+    With `port` 0 the instance keeps the port that it had, because its URL is part of what clients
+    trust; a new one takes any free port.
+
+    Raises:
+        UsageError: a host that cannot be served.
+        Undecided: the folder is in use or damaged, or the port is taken.
+    """
+    _check_host(host, users)
+    with states.locked(data):
+        states.create(data, datetime.now(UTC))
+        state = states.load(data)
+        listener = _listen(host, port or _port_of(state.url))
+        with listener:
+            state = states.with_url(state, _url(host, listener))
+            database = Database(state.database)
+            try:
+                services = assemble(state, database, users)
+                _run(create_app(services), listener, lambda: ready(state.url))
+            except (LookupError, ValueError) as error:
+                raise states.damaged(data, error) from error
+            finally:
+                database.close()
+
+
+def _run(app: object, listener: socket.socket, ready: Callable[[], None]) -> None:
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            ready()
+
+    config = uvicorn.Config(
+        app,  # type: ignore[arg-type]  # uvicorn's own spelling of an ASGI application
+        http="h11", ws="none", lifespan="off", loop="asyncio", log_config=None, access_log=False,
+        server_header=False, timeout_keep_alive=30, limit_concurrency=_MAX_CONNECTIONS,
+        timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
+    )  # fmt: skip
+    # uvicorn raises the signal again when it has shut down; by then there is nothing left to stop.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)
+    Server(config).run(sockets=[listener])
+
+
+def _check_host(host: str, users: Users | None) -> None:
+    try:
+        address = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
+    except ValueError as error:
+        raise UsageError(
+            "bad-host", f"{shown(host)!r} is not an IP address.", "Use --host 127.0.0.1."
+        ) from error
+    if address.is_unspecified:
+        raise UsageError(
+            "bad-host",
+            "Clients cannot reach an instance under that address.",
+            "Give the address that they use.",
+        )
+    if not address.is_loopback and users is None:
+        raise UsageError(
+            "open-sign-in",
+            "Beyond this machine the sign-in page must ask for passwords.",
+            "Give --users FILE, or --host 127.0.0.1.",
+        )
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICSERV
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            listener.listen(_BACKLOG)
+        except OSError:
+            listener.close()
+            raise
+    except (OSError, OverflowError) as error:
+        raise Undecided(
+            "port-taken",
+            f"Port {port} on {shown(host)} cannot be used: {shown(str(error))}.",
+            "Free it, or give another --port: clients then need the trust config anew.",
+        ) from error
+    return listener
+
+
+def _url(host: str, listener: socket.socket) -> str:
+    port = listener.getsockname()[1]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _port_of(url: str) -> int:
+    return (urlsplit(url).port or 0) if url else 0

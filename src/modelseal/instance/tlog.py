@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The transparency log: entries in, inclusion proofs and signed checkpoints out, tiles for monitors.
+
+A leaf, its tree nodes and the checkpoint over it are one transaction, so that what a client was given
+is on disk, and no checkpoint was ever seen that a restart does not know of.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from modelseal.formats import merkle, note, tiles
+from modelseal.formats.checkpoint import Checkpoint, format_checkpoint, parse_checkpoint
+from modelseal.formats.strict import b64encode
+from modelseal.instance import entries
+from modelseal.instance.refused import Refused
+from modelseal.instance.tree import Tree
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric import ed25519
+
+    from modelseal.instance.database import Database
+
+LOG = "log"
+_HASHES_LEVELS = 8  # a tile spans 2**8 subtrees
+
+
+@dataclass(frozen=True)
+class TransparencyLog:
+    """A log with an Ed25519 key: witnesses (C2SP tlog-witness) take no other."""
+
+    key: ed25519.Ed25519PrivateKey
+    origin: str
+    database: Database
+
+    def log_id(self) -> bytes:
+        """Return the key id (C2SP signed-note); clients know the log by it."""
+        return note.key_id(self.origin, note.ED25519, self.key.public_key().public_bytes_raw())
+
+    def open(self) -> None:
+        """Start the log if it is empty, otherwise check that it is the one that was signed.
+
+        Raises:
+            ValueError: the tree is not the one under the last checkpoint.
+        """
+        with self.database.transaction() as connection:
+            tree = Tree(connection, LOG)
+            if tree.size() == 0:
+                tree.append(entries.genesis(self.origin).body)
+                self._commit_to(tree)
+                return
+            text = note.parse_note(self._head(tree)).text
+            signed = parse_checkpoint(text)
+            if signed != Checkpoint(self.origin, tree.size(), tree.root(tree.size())):
+                raise ValueError("the log is not the one under its last checkpoint")
+
+    def add(self, entry: entries.Entry) -> dict[str, Any]:
+        """Log `entry` and return its `TransparencyLogEntry` in protobuf's JSON form.
+
+        Raises:
+            Refused: it is in the log already.
+        """
+        with self.database.transaction() as connection:
+            tree = Tree(connection, LOG)
+            known = tree.position(merkle.leaf_hash(entry.body))
+            if known is not None:
+                raise Refused(
+                    409, "already-logged", f"An equivalent entry already exists at index {known}."
+                )
+            position = tree.append(entry.body)
+            size = position + 1
+            checkpoint = self._commit_to(tree)
+            proof = merkle.inclusion_proof(position, size, tree.node)
+            root = tree.root(size)
+        return {
+            "logIndex": str(position),
+            "logId": {"keyId": b64encode(self.log_id())},
+            "kindVersion": {"kind": entry.kind, "version": entries.API_VERSION},
+            "integratedTime": "0",  # version 2 logs leave time to timestamp authorities
+            "inclusionProof": {
+                "logIndex": str(position),
+                "rootHash": b64encode(root),
+                "treeSize": str(size),
+                "hashes": [b64encode(item) for item in proof],
+                "checkpoint": {"envelope": checkpoint.decode()},
+            },
+            "canonicalizedBody": b64encode(entry.body),
+        }
+
+    def checkpoint(self) -> bytes:
+        """Return the last signed checkpoint."""
+        with self.database.reading() as connection:
+            return self._head(Tree(connection, LOG))
+
+    def tile(self, tile: tiles.Tile) -> bytes:
+        """Return the bytes of `tile`.
+
+        Raises:
+            Refused: the log has not grown that far.
+        """
+        with self.database.reading() as connection:
+            tree = Tree(connection, LOG)
+            if not tiles.available(tile, tree.size()):
+                raise Refused(404, "no-tile", "The log has not grown that far.")
+            first = tile.index * tiles.WIDTH
+            if tile.level is None:
+                return tiles.format_entries(tree.bodies(first, tile.width))
+            return b"".join(tree.nodes(tile.level * _HASHES_LEVELS, first, tile.width))
+
+    def _head(self, tree: Tree) -> bytes:
+        row = tree.connection.execute(
+            "SELECT checkpoint FROM head WHERE log = ?", (LOG,)
+        ).fetchone()
+        if row is None:
+            raise ValueError("the log has lost its checkpoint")
+        return bytes(row[0])
+
+    def _commit_to(self, tree: Tree) -> bytes:
+        size = tree.size()
+        text = format_checkpoint(Checkpoint(self.origin, size, tree.root(size)))
+        key_hash = self.log_id()[: note.KEY_HASH_SIZE]
+        signature = note.Signature(self.origin, key_hash, self.key.sign(text.encode()))
+        signed = note.format_note(note.Note(text, (signature,)))
+        tree.connection.execute("INSERT OR REPLACE INTO head VALUES (?, ?)", (LOG, signed))
+        return signed
