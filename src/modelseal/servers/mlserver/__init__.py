@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
+"""MLServer loads only what was verified.
+
+`VerifiedModelRepository` is the integration to use; `VerifiedModel` covers much less, see there.
+Only this package imports mlserver.
+"""
+
+from modelseal.servers.mlserver.repository import VerifiedModelRepository
+from modelseal.servers.mlserver.runtime import VerifiedModel
+
+__all__ = ["VerifiedModel", "VerifiedModelRepository"]

@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The model repository that admits before MLServer believes a word of the model's settings."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import stat
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlserver.model import MLModel
+from mlserver.repository import ModelRepository
+from pydantic import ValidationError
+
+from modelseal.errors import FormatError, ModelSealError, shown
+from modelseal.servers import settings as signed_settings
+from modelseal.servers import start
+from modelseal.servers.mlserver import index
+from modelseal.servers.mlserver.refusal import Refused, not_found, refused
+from modelseal.servers.mlserver.settings import check_environment, made
+from modelseal.store import source
+from modelseal.store.admit import admit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mlserver.settings import ModelSettings
+
+logger = logging.getLogger("mlserver.modelseal")  # with MLServer's own handlers and format
+
+_MAX_NAME = 255  # bytes; NAME_MAX of Linux
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """How the admission of a folder with this stamp ended."""
+
+    stamp: bytes
+    outcome: ModelSettings | Refused
+
+
+class RefusedModel(MLModel):  # type: ignore[misc] # mlserver has no types
+    """Stands for a refused model in the index; nothing ever loads it."""
+
+    async def load(self) -> bool:
+        """Raise, should anybody try."""
+        raise refused(self.name, FormatError("refused", "The model was refused."))
+
+
+class VerifiedModelRepository(ModelRepository):  # type: ignore[misc] # as above
+    """Models of the folder `models` that `policy` accepts, served from copies in `store`.
+
+    In the operator's settings.json:
+
+        "model_repository_implementation": "modelseal.servers.mlserver.VerifiedModelRepository",
+        "model_repository_implementation_args": {
+            "models": "/srv/models", "policy": "/etc/mlserver/policy.toml", "store": "/var/cache/ms"
+        }
+
+    One folder below `models` is one model, signed as a whole with `modelseal sign FOLDER`. Relative
+    paths are relative to the folder of settings.json. A refused model never stops the others; with
+    `strict_startup` it stops the server from starting. When a reload is refused MLServer goes on
+    serving the copy that was accepted before. Keep `models` away from the folder and the working
+    directory that the server starts from: Python imports from there.
+    """
+
+    def __init__(
+        self, root: str, models: str, policy: str, store: str, *, strict_startup: bool = False
+    ) -> None:
+        """Check everything that must hold before the first model.
+
+        Raises:
+            SystemExit: it does not hold, with one sentence for the terminal.
+        """
+        try:
+            check_environment()
+            self._places = start.checked(
+                Path(models), Path(policy), Path(store), start=Path(root), import_path=sys.path
+            )
+        except ModelSealError as error:
+            raise SystemExit(f"modelseal: {error} {error.hint}") from error
+        self._strict_startup = strict_startup
+        self._seen: dict[str, _Seen] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
+        index.explain()
+
+    async def list(self) -> Sequence[ModelSettings]:
+        """Return the accepted models; while the index is answered, the refused ones too."""
+        reasons = index.reasons.get()
+        found = []
+        for name in await asyncio.to_thread(self._names):
+            try:
+                found.append(await self._admitted(name, listing=True))
+            except Refused as error:
+                if reasons is not None:
+                    reasons[name] = str(error)
+                    found.append(made({"name": name, "implementation": _path_of(RefusedModel)}))
+                elif self._strict_startup:
+                    raise
+        return found
+
+    async def find(self, name: str) -> Sequence[ModelSettings]:
+        """Return the settings of the model `name`, admitted just now.
+
+        Raises:
+            Refused: no such model, or one that is not accepted.
+        """
+        if not await asyncio.to_thread(self._is_model, name):
+            raise not_found(name)
+        return [await self._admitted(name, listing=False)]
+
+    def _names(self) -> Sequence[str]:
+        return sorted(e.name for e in self._places.models.iterdir() if self._is_model(e.name))
+
+    def _is_model(self, name: str) -> bool:
+        """Return whether `name` is a folder in `models`, or a link, which is then refused."""
+        plain = name.isprintable() and "/" not in name and not name.startswith(".")
+        if not name or not plain or len(name.encode()) > _MAX_NAME:
+            return False
+        try:
+            mode = (self._places.models / name).lstat().st_mode
+        except OSError:
+            return False
+        return stat.S_ISDIR(mode) or stat.S_ISLNK(mode)
+
+    async def _admitted(self, name: str, *, listing: bool) -> ModelSettings:
+        async with self._locks.setdefault(name, asyncio.Lock()):
+            outcome = await asyncio.to_thread(self._outcome, name, listing=listing)
+        if isinstance(outcome, Refused):
+            raise outcome
+        return outcome
+
+    def _outcome(self, name: str, *, listing: bool) -> ModelSettings | Refused:
+        """Admit the model, in a thread; a listing may reuse what is known of the folder."""
+        try:
+            stamp = source.stamp(self._places.models / name)
+        except ModelSealError as error:
+            return _said(name, error)
+        seen = self._seen.get(name)
+        same = seen is not None and seen.stamp == stamp
+        if seen is not None and same and listing:
+            return seen.outcome
+        known = seen is not None and same and not isinstance(seen.outcome, Refused)
+        outcome: ModelSettings | Refused
+        try:
+            outcome = self._admit(name, unchanged=known)
+        except Exception as error:  # noqa: BLE001 - a server answers, whatever a model makes happen
+            outcome = _said(name, error)
+        self._seen[name] = _Seen(stamp, outcome)
+        return outcome
+
+    def _admit(self, name: str, *, unchanged: bool) -> ModelSettings:
+        places = self._places
+        model = places.models / name
+        snapshot = admit(model, places.policy, places.trust, places.store, unchanged=unchanged)
+        signed = signed_settings.read(snapshot, places.policy)
+        try:
+            settings = made(signed)
+        except ValidationError as error:
+            what = shown(str(error.errors()[0]["loc"]))
+            message = f"The signed model-settings.json has a value that MLServer refuses: {what}."
+            raise FormatError("bad-settings", message) from error
+        logger.info("accepted: %s: %s", shown(name), snapshot.verdict.message)
+        return settings
+
+
+def _said(name: str, error: Exception) -> Refused:
+    """Return the answer to `error`, having logged it."""
+    answer = refused(name, error)
+    if isinstance(error, ModelSealError):
+        logger.warning("refused: %s", answer)
+    else:
+        logger.error("refused: %s", answer, exc_info=error)
+    return answer
+
+
+def _path_of(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"

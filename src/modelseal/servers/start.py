@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What must hold before a server starts, because no check inside it could help later.
+
+Python imports from every folder on its path, MLServer puts the working directory and the start
+folder there and reads `.env`; a server started from where the models lie runs planted code before
+anything of ours does.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modelseal.errors import UsageError, shown
+from modelseal.policy import document
+from modelseal.seal import trust
+from modelseal.store import place
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from modelseal.policy.rules import Policy
+    from modelseal.seal.trust import TrustRoot
+
+_HINT = "Keep settings, policy and store in folders of their own and start the server from there."
+
+
+@dataclass(frozen=True)
+class Places:
+    """Checked at start, real paths: what to believe, where hostile models lie, where copies go."""
+
+    models: Path
+    store: Path
+    policy: Policy
+    trust: TrustRoot
+
+
+def checked(
+    models: Path, policy: Path, store: Path, *, start: Path, import_path: Iterable[str]
+) -> Places:
+    """Return the places of a server whose settings are in the folder `start`.
+
+    Relative paths are relative to `start`.
+
+    Raises:
+        UsageError: a folder is where whoever writes models could take over the server.
+        FormatError, Undecided: the policy or the trusted root cannot be read.
+    """
+    start = _real(start)
+    models = _real(start / models)
+    if not models.is_dir():
+        message = f"The models folder '{shown(str(models))}' does not exist."
+        raise UsageError("no-models-folder", message, "Check 'models' in settings.json.")
+    _check_imports(models, start, import_path)
+    rules = document.load(start / policy)
+    if rules.trust_root is None:
+        message = "The policy names no trusted root, so nothing could be verified."
+        raise UsageError("no-trust-root", message, 'Add [trust] with root = "trusted_root.json".')
+    private = place.prepare(start / store)
+    trusted = _real(rules.trust_root)
+    own = {"policy": _real(start / policy), "store": private, "trusted root": trusted}
+    for what, path in own.items():
+        if path.is_relative_to(models) or models.is_relative_to(path):
+            raise _too_near(what, path, models)
+    return Places(models, private, rules, trust.from_file(trusted))
+
+
+def _check_imports(models: Path, start: Path, import_path: Iterable[str]) -> None:
+    if start.is_relative_to(models) or models.is_relative_to(start):
+        raise _too_near("start folder", start, models)
+    working = _real(Path())
+    if working.is_relative_to(models):
+        raise _too_near("working directory", working, models)
+    for entry in {working, *(_real(Path(entry)) for entry in import_path)}:
+        if entry.is_relative_to(models):
+            raise _too_near("import path", entry, models)
+        # `import NAME` would find the models folder, in front of an installed package of that name
+        if models.parent == entry and models.name.isidentifier():
+            raise _too_near("working directory or import path", entry, models)
+
+
+def _too_near(what: str, path: Path, models: Path) -> UsageError:
+    message = (
+        f"The {what} '{shown(str(path))}' and the models folder '{shown(str(models))}' are one "
+        "within the other, so whoever writes models could take over the server."
+    )
+    return UsageError("models-too-near", message, _HINT)
+
+
+def _real(path: Path) -> Path:
+    return Path(os.path.realpath(path))

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The folder of snapshots: private, addressed by what it holds, safe for many processes at once.
+
+STORE/<SHA-256 of the manifest>/   a snapshot; appears by rename, so it is whole or not there
+STORE/.tmp-*/                      a copy being made, locked by the process that makes it
+STORE/.lock                        held while a .tmp- folder is made or swept away
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import os
+import shutil
+import stat
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modelseal.errors import Undecided, UsageError, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from modelseal.formats.oms import Manifest
+
+_PREFIX = ".tmp-"
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+def digest_of(manifest: Manifest) -> str:
+    """Return the name of the snapshot of `manifest`: SHA-256 over names and digests, in hex.
+
+    Not the OMS root digest, which does not cover the names.
+    """
+    hasher = hashlib.sha256()
+    for resource in manifest.resources:
+        name = resource.name.encode()
+        hasher.update(len(name).to_bytes(8, "big") + name + resource.digest)
+    return hasher.hexdigest()
+
+
+def prepare(store: Path) -> Path:
+    """Return the real path of the folder `store`, made if it is not there, checked to be private.
+
+    Raises:
+        UsageError: somebody else owns it or can write to it. Undecided: it cannot be made.
+    """
+    with translated(store):
+        store.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = store.stat()
+        real = store.resolve()
+    if found.st_uid != os.geteuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise UsageError(
+            "store-not-private",
+            f"The store '{shown(str(store))}' belongs to somebody else or others can write to it.",
+            "Give the server a folder of its own with mode 0700.",
+        )
+    return real
+
+
+@contextmanager
+def temporary(store: Path) -> Iterator[Path]:
+    """Give a new private folder inside `store`; what is left of it at the end is removed.
+
+    Folders that a process left behind when it was killed are removed first.
+
+    Raises:
+        Undecided: it cannot be made.
+    """
+    with translated(store), _locked(store / ".lock"):
+        _sweep(store)
+        path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=store))
+        fd = os.open(path, _FOLDER)
+        fcntl.flock(fd, fcntl.LOCK_EX)
+    try:
+        yield path
+    finally:
+        os.close(fd)
+        remove(path)
+
+
+def publish(temporary_folder: Path, final: Path) -> None:
+    """Make the finished folder read-only, durable, and known as `final`, all of it at once.
+
+    When another process was faster its snapshot of the same digest stays, ours goes.
+
+    Raises:
+        Undecided: the store cannot be written.
+    """
+    with translated(final.parent):
+        for folder, _, _ in os.walk(temporary_folder, topdown=False):
+            Path(folder).chmod(0o500)
+            _sync(Path(folder))
+        try:
+            temporary_folder.rename(final)
+        except OSError as error:
+            if error.errno not in {errno.EEXIST, errno.ENOTEMPTY}:
+                raise
+        _sync(final.parent)
+
+
+def remove(tree: Path) -> None:
+    """Remove a folder of ours, read-only as it may be; do nothing if it is not there."""
+    for folder, _, _ in os.walk(tree):
+        Path(folder).chmod(0o700)
+    shutil.rmtree(tree, ignore_errors=True)
+
+
+@contextmanager
+def translated(store: Path) -> Iterator[None]:
+    """Turn an OSError about `store` into an error that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise cannot_write(error, store) from error
+
+
+def is_full(error: OSError) -> bool:
+    """Return whether `error` says that there is no space left."""
+    return error.errno in _FULL
+
+
+def cannot_write(error: OSError, store: Path) -> Undecided:
+    """Return what `error` means when it came from writing to `store`."""
+    said = shown(str(store))
+    if is_full(error):
+        return Undecided("store-full", f"No space left in the store '{said}'.", "Free some space.")
+    reason = error.strerror or "input/output error"
+    return Undecided("store-unusable", f"The store '{said}' cannot be written: {reason}.")
+
+
+def _sweep(store: Path) -> None:
+    """Remove the temporary folders that no process holds; the caller holds the store's lock."""
+    for entry in store.iterdir():
+        if not entry.name.startswith(_PREFIX):
+            continue
+        try:
+            fd = os.open(entry, _FOLDER)
+        except OSError:  # its owner has just renamed or removed it
+            continue
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            remove(entry)
+        except BlockingIOError:
+            pass
+        finally:
+            os.close(fd)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _sync(folder: Path) -> None:
+    fd = os.open(folder, _FOLDER)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

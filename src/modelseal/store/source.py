@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The hostile side of an admission: the files of a model, listed, hashed, copied."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from modelseal.errors import Undecided, Unverified, shown
+from modelseal.formats import oms
+from modelseal.model import tree
+from modelseal.model.hashing import digest
+from modelseal.model.manifest import BUNDLE_NAME, DEFAULT_IGNORED
+from modelseal.store import place
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from modelseal.model.hashing import Progress
+    from modelseal.seal.authenticate import Authenticated
+
+    Files = Callable[[], Iterator[tree.OpenFile]]
+
+_SINK = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def is_folder(path: Path) -> bool:
+    """Return whether `path` is a folder; a link to one is none.
+
+    Raises:
+        UsageError, Undecided: it is not there or cannot be looked at.
+    """
+    with tree.translated(str(path)):
+        return stat.S_ISDIR(path.lstat().st_mode)
+
+
+def expected(source: Path, found: Authenticated, *, folder: bool) -> oms.Manifest:
+    """Return the manifest that the files at `source` must have.
+
+    What the signer called a single file does not matter, a model may be renamed.
+
+    Raises:
+        Unverified: a folder with the signature of a file, or the other way round.
+    """
+    signed = found.manifest.resources
+    fits = found.kind == "oms" if folder else len(signed) == 1
+    if not fits:
+        what = "one file" if folder else f"{len(signed)} files"
+        raise Unverified(
+            "wrong-kind",
+            f"The bundle signs {what}, which is not what '{shown(source.name)}' is.",
+            "Verify what was signed.",
+        )
+    if folder:
+        return found.manifest
+    return oms.Manifest((oms.Resource(source.name, signed[0].digest),), found.manifest.ignored)
+
+
+@contextmanager
+def opened(source: Path, signed: oms.Manifest, *, folder: bool) -> Iterator[Files]:
+    """Give a function that walks the files of the model, as often as it is called.
+
+    What the signer chose to ignore is not skipped: a file that nobody signed has no place here.
+    Only a checkout's own files at the top are, and they are not copied either.
+
+    Raises:
+        FormatError, UsageError, Undecided: see `tree.folder` and `tree.single`.
+    """
+    if folder:
+        tops = {resource.name.partition("/")[0] for resource in signed.resources}
+        skip = (DEFAULT_IGNORED - tops) | {BUNDLE_NAME}
+        with tree.folder(source) as fd:
+            yield lambda: tree.walk(fd, skip)
+    else:
+        with tree.single(source) as file:
+            yield lambda: iter((file,))
+
+
+def names(files: Files) -> frozenset[str]:
+    """Return the names of the files, opening but not reading them."""
+    return frozenset(file.name for file in files())
+
+
+def hashed(files: Files, progress: Progress | None) -> oms.Manifest:
+    """Return the manifest of the files as they lie there, each byte read once."""
+    found = [oms.Resource(file.name, digest(file, progress)) for file in files()]
+    return oms.Manifest(tuple(sorted(found)))
+
+
+def copied(
+    files: Files, signed: oms.Manifest, into: Path, progress: Progress | None
+) -> oms.Manifest:
+    """Return the manifest of the bytes that were put into the folder `into`, read once.
+
+    A file that is not in `signed` is not copied; it is in the result, with an empty digest.
+
+    Raises:
+        FormatError, Undecided: see `tree.walk` and `hashing.digest`; the store is full.
+    """
+    wanted = {resource.name for resource in signed.resources}
+    found = [
+        oms.Resource(file.name, _copied(file, into, progress) if file.name in wanted else b"")
+        for file in files()
+    ]
+    return oms.Manifest(tuple(sorted(found)))
+
+
+def _copied(file: tree.OpenFile, into: Path, progress: Progress | None) -> bytes:
+    target = into / file.name
+    with place.translated(into.parent):
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        sink = os.open(target, _SINK, 0o400)
+    try:
+        found = digest(file, progress, sink=sink)
+        with place.translated(into.parent):
+            os.fsync(sink)
+    except Undecided as error:
+        if isinstance(error.__cause__, OSError) and place.is_full(error.__cause__):
+            raise place.cannot_write(error.__cause__, into.parent) from error
+        raise
+    finally:
+        os.close(sink)
+    return found
+
+
+def stamp(source: Path) -> bytes:
+    """Return a digest over what the file system says of every file of the folder, bundle included.
+
+    Two equal stamps mean that nobody without tricks changed the folder in between. Good enough to
+    skip work that only informs; never a reason to load bytes that were not hashed.
+
+    Raises:
+        FormatError, UsageError, Undecided: see `tree.walk`.
+    """
+    hasher = hashlib.sha256()
+    with tree.folder(source) as fd:
+        for file in tree.walk(fd, DEFAULT_IGNORED - {BUNDLE_NAME}):
+            found = os.fstat(file.fd)
+            numbers = (found.st_dev, found.st_ino, found.st_size)
+            times = (found.st_mtime_ns, found.st_ctime_ns)
+            hasher.update(repr((file.name, *numbers, *times)).encode())
+    return hasher.digest()
