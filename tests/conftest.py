@@ -38,7 +38,7 @@ class Instance:
 
 @contextmanager
 def running_instance(folder: Path, *options: str) -> Iterator[Instance]:
-    """Start an instance with its data in `folder`/data, on a port of its own; stop it at the end."""
+    """Run an instance with its data in `folder`/data, on a port of its own, until the end."""
     data = folder / "data"
     with (
         (folder / "instance.log").open("a") as log,

@@ -122,24 +122,23 @@ def is_consistent(
         FormatError: the proof has a hash of another length.
     """
     path = list(_hashes(proof))
-    if old > new or old < 0:
-        return False
-    if old == 0:
-        return not path and old_root == EMPTY_ROOT and (new > 0 or new_root == EMPTY_ROOT)
-    if old == new:
-        return not path and old_root == new_root
+    if not 0 < old < new:
+        trivial = old == new and old_root == new_root
+        return not path and (trivial or (old == 0 < new and old_root == EMPTY_ROOT))
     if old & (old - 1) == 0:
         path.insert(0, old_root)
-    if not path:
-        return False
-    # RFC 9162 section 2.1.4.2
+    return bool(path) and _roots(old, new, path) == (old_root, new_root)
+
+
+def _roots(old: int, new: int, path: list[bytes]) -> tuple[bytes, bytes] | None:
+    """Return the two roots that a consistency path gives (RFC 9162 section 2.1.4.2)."""
     position, last = old - 1, new - 1
     while position % 2:
         position, last = position // 2, last // 2
     first = second = path[0]
     for sibling in path[1:]:
         if last == 0:
-            return False
+            return None
         if position % 2 or position == last:
             first, second = node_hash(sibling, first), node_hash(sibling, second)
             while position % 2 == 0 and position:
@@ -147,7 +146,7 @@ def is_consistent(
         else:
             second = node_hash(second, sibling)
         position, last = position // 2, last // 2
-    return last == 0 and first == old_root and second == new_root
+    return (first, second) if last == 0 else None
 
 
 def _split(count: int) -> int:

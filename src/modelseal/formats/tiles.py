@@ -60,7 +60,7 @@ def parse_path(path: str) -> Tile:
 
 def available(tile: Tile, size: int) -> bool:
     """Return whether a log of `size` leaves has all that `tile` holds."""
-    span = WIDTH ** (tile.level or 0)
+    span: int = WIDTH ** (tile.level or 0)
     return (tile.index * WIDTH + tile.width) * span <= size
 
 

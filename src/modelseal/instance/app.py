@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import binascii
 import logging
+import sqlite3
 import time
 from base64 import b64decode
 from collections.abc import Callable, Mapping
@@ -23,7 +24,7 @@ from starlette.routing import Route
 from modelseal.errors import FormatError, ModelSealError, shown
 from modelseal.formats import tiles
 from modelseal.formats.strict import as_kind, parse_json
-from modelseal.instance import ct_api, entries, pages, tokens, trust
+from modelseal.instance import ct_api, entries, pages, tokens, trust, tsa
 from modelseal.instance.refused import Refused
 from modelseal.instance.services import Services
 
@@ -90,10 +91,12 @@ def _route(services: Services, path: str, method: str, handler: Handler) -> Rout
             return await run_in_threadpool(handler, services, asked)
         except ModelSealError as error:
             return _refusal(error, oauth=path in _OAUTH_PATHS)
-        except Exception:
+        except sqlite3.Error as error:  # most likely a full disk: nothing was changed
+            _log.error("storage", extra={"fields": {"reason": shown(str(error))}})
+            return _answer_failure(503, "storage", "The instance cannot write to its disk.")
+        except Exception:  # noqa: BLE001 - the log gets the traceback, the client a sentence
             _log.exception("failed")
-            message = "The instance failed; its log says why."
-            return JSONResponse({"code": "internal", "message": message}, 500)
+            return _answer_failure(500, "internal", "The instance failed; its log says why.")
 
     return Route(path, endpoint, methods=[method])
 
@@ -126,11 +129,15 @@ def _refusal(error: ModelSealError, *, oauth: bool = False) -> Response:
     return JSONResponse(content, status, {"Cache-Control": "no-store"})
 
 
+def _answer_failure(status: int, code: str, message: str) -> Response:
+    return JSONResponse({"code": code, "message": message}, status)
+
+
 async def _on_http_error(_request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     names = {404: ("not-found", "There is nothing here."), 405: ("bad-method", "Not this method.")}
     code, message = names.get(status, ("bad-request", "The request cannot be served."))
-    return JSONResponse({"code": code, "message": message}, status)
+    return _answer_failure(status, code, message)
 
 
 class _Guard:
@@ -263,7 +270,9 @@ def _tile(services: Services, asked: Asked) -> Response:
 
 
 def _timestamp(services: Services, asked: Asked) -> Response:
-    answer = services.tsa.respond(asked.body, services.clock())
+    as_json = asked.headers.get("content-type", "").startswith("application/json")
+    query = tsa.query_of_json(asked.json()) if as_json else asked.body
+    answer = services.tsa.respond(query, services.clock())
     return Response(answer, media_type="application/timestamp-reply")
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from asn1crypto import core
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
@@ -92,7 +93,7 @@ class CertificateAuthority:
             # Critical because the subject is empty (RFC 5280 section 4.2.1.6).
             (x509.SubjectAlternativeName([name]), True),
             (x509.UnrecognizedExtension(_ISSUER_V1, self.issuer.encode()), False),
-            (x509.UnrecognizedExtension(_ISSUER_V2, _utf8_string(self.issuer)), False),
+            (x509.UnrecognizedExtension(_ISSUER_V2, core.UTF8String(self.issuer).dump()), False),
         ]
         builder = (
             x509.CertificateBuilder()
@@ -155,19 +156,6 @@ def _key_of_csr(pem: bytes) -> PublicKey:
             "bad-csr", f"The signing request cannot be read: {shown(str(error))}."
         ) from error
     return key
-
-
-def _utf8_string(text: str) -> bytes:
-    """Return the DER UTF8String of `text`, which is shorter than 64 KiB."""
-    data = text.encode()
-    if len(data) < 0x80:  # noqa: PLR2004 - DER: one length byte below 128
-        return bytes([0x0C, len(data)]) + data
-    return (
-        b"\x0c\x82" + len(data).to_bytes(2, "big") + data
-        if len(data) > 0xFF
-        # noqa: PLR2004
-        else (b"\x0c\x81" + bytes([len(data)]) + data)
-    )
 
 
 def _pem(certificate: x509.Certificate) -> str:

@@ -10,14 +10,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa, utils
 
 from modelseal.errors import FormatError, shown
+from modelseal.formats.ed25519ph import is_signature
 
 PublicKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey
-Scheme = Literal["ecdsa", "ed25519", "rsa-pkcs1", "rsa-pss"]
+Scheme = Literal["ecdsa", "ed25519", "ed25519ph", "rsa-pkcs1", "rsa-pss"]
 
 _CURVES: dict[str, tuple[str, hashes.HashAlgorithm]] = {
     "secp256r1": ("PKIX_ECDSA_P256_SHA_256", hashes.SHA256()),
@@ -95,7 +96,10 @@ def algorithms(key: PublicKey) -> dict[str, Algorithm]:
         name, digest = _CURVES[key.curve.name]
         return {name: Algorithm("ecdsa", digest)}
     if isinstance(key, ed25519.Ed25519PublicKey):
-        return {"PKIX_ED25519": Algorithm("ed25519", None)}
+        return {
+            "PKIX_ED25519": Algorithm("ed25519", None),
+            "PKIX_ED25519_PH": Algorithm("ed25519ph", hashes.SHA512()),
+        }
     return {
         f"PKIX_RSA_PKCS1V15_{key.key_size}_SHA256": Algorithm("rsa-pkcs1", hashes.SHA256()),
         f"PKIX_RSA_PSS_{key.key_size}_SHA256": Algorithm("rsa-pss", hashes.SHA256()),
@@ -139,6 +143,8 @@ def verify_digest(key: PublicKey, algorithm: Algorithm, signature: bytes, digest
         key.verify(signature, digest, ec.ECDSA(prehashed))
     elif isinstance(key, rsa.RSAPublicKey):
         key.verify(signature, digest, _padding(algorithm), prehashed)
+    elif not is_signature(key.public_bytes_raw(), signature, digest):
+        raise InvalidSignature
 
 
 def _padding(algorithm: Algorithm) -> padding.AsymmetricPadding:

@@ -2,7 +2,7 @@
 """Everything of an instance that grows, in one SQLite file.
 
 A commit is on disk before it returns (WAL with synchronous=FULL). Tiles, proofs and TUF files are
-read from here whenever asked for: they can not disagree with it after a crash.
+read from here whenever asked for: they cannot disagree with it after a crash.
 """
 
 from __future__ import annotations

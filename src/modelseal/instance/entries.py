@@ -75,7 +75,8 @@ def _hashedrekord(request: dict[str, Any]) -> Entry:
     hash_algorithm = verifier.algorithm.digest
     if hash_algorithm is None:
         raise FormatError(
-            "bad-algorithm", "A plain Ed25519 signature cannot be checked against a digest."
+            "bad-algorithm",
+            "A plain Ed25519 signature cannot be checked against a digest; use Ed25519ph.",
         )
     if len(digest) != hash_algorithm.digest_size:
         raise FormatError("bad-digest", f"The digest is not {hash_algorithm.name}.")

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The OpenID provider: authorization code flow with PKCE (RFC 6749, RFC 7636), for people.
 
-Only native clients on this machine are served: the code goes to a loopback address (RFC 8252), or is
-shown for typing it in. Scripts get their tokens from the command line instead, never over HTTP.
+Only native clients on this machine are served: the code goes to a loopback address (RFC 8252), or
+is shown for typing it in. Scripts get their tokens from the command line, never over HTTP.
 """
 
 from __future__ import annotations

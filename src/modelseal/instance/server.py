@@ -4,25 +4,32 @@
 from __future__ import annotations
 
 import ipaddress
-import logging
+import json
 import signal
 import socket
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+import h11
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from modelseal.errors import Undecided, UsageError, shown
+from modelseal.errors import FormatError, Undecided, UsageError, shown
 from modelseal.instance import state as states
 from modelseal.instance.app import create_app
 from modelseal.instance.database import Database
-from modelseal.instance.services import assemble
+from modelseal.instance.services import Services, assemble
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from starlette.types import ASGIApp
+
+    from modelseal.instance.state import State
     from modelseal.instance.users import Users
 
 _SHUTDOWN_SECONDS = 5
@@ -46,36 +53,72 @@ def serve(
     with states.locked(data):
         states.create(data, datetime.now(UTC))
         state = states.load(data)
-        listener = _listen(host, port or _port_of(state.url))
-        with listener:
+        _check_clock(state)
+        with _listen(host, port or _port_of(state.url)) as listener:
             state = states.with_url(state, _url(host, listener))
-            database = Database(state.database)
-            try:
-                services = assemble(state, database, users)
+            database, services = _open(data, state, users)
+            with closing(database):
                 _run(create_app(services), listener, lambda: ready(state.url))
-            except (LookupError, ValueError) as error:
-                raise states.damaged(data, error) from error
-            finally:
-                database.close()
 
 
-def _run(app: object, listener: socket.socket, ready: Callable[[], None]) -> None:
-    class Server(uvicorn.Server):
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)
-            ready()
+def _open(data: Path, state: State, users: Users | None) -> tuple[Database, Services]:
+    try:
+        database = Database(state.database)
+        return database, assemble(state, database, users)
+    except (sqlite3.Error, ValueError, FormatError) as error:
+        raise states.damaged(data, error) from error
 
+
+class _Server(uvicorn.Server):
+    """Calls `ready` when it answers."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._ready()
+
+
+class _Protocol(H11Protocol):
+    """Answers what is not even HTTP in the form of every other refusal."""
+
+    def send_400_response(self, msg: str) -> None:
+        body = json.dumps({"code": "bad-http", "message": msg}).encode()
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+            (b"connection", b"close"),
+        ]
+        for event in (
+            h11.Response(status_code=400, headers=headers), h11.Data(data=body), h11.EndOfMessage(),
+        ):  # fmt: skip
+            self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
+
+
+def _run(app: ASGIApp, listener: socket.socket, ready: Callable[[], None]) -> None:
     config = uvicorn.Config(
-        app,  # type: ignore[arg-type]  # uvicorn's own spelling of an ASGI application
-        http="h11", ws="none", lifespan="off", loop="asyncio", log_config=None, access_log=False,
-        server_header=False, timeout_keep_alive=30, limit_concurrency=_MAX_CONNECTIONS,
-        timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
+        app, http=_Protocol, ws="none", lifespan="off", loop="asyncio", log_config=None,
+        access_log=False, server_header=False, timeout_keep_alive=30,
+        limit_concurrency=_MAX_CONNECTIONS, timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
     )  # fmt: skip
-    # uvicorn raises the signal again when it has shut down; by then there is nothing left to stop.
+    # uvicorn raises the signal again when it has shut down: then there is nothing left to stop.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
-    logging.getLogger("uvicorn").setLevel(logging.ERROR)
-    Server(config).run(sockets=[listener])
+    _Server(config, ready).run(sockets=[listener])
+
+
+def _check_clock(state: State) -> None:
+    now = datetime.now(UTC)
+    if not state.start <= now < state.ca_chain[0].not_valid_after_utc:
+        raise Undecided(
+            "clock",
+            "The clock is outside the lifetime of this instance's certificates "
+            f"(from {state.start:%Y-%m-%d}).",
+            "Set the clock; what is signed with a wrong one cannot be verified.",
+        )
 
 
 def _check_host(host: str, users: Users | None) -> None:

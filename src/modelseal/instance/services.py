@@ -41,7 +41,7 @@ class Services:
 def assemble(
     state: State, database: Database, users: Users | None, clock: Clock = time.time
 ) -> Services:
-    """Return the services over `state`, with the log opened and the TUF files up to date.
+    """Return the services over `state`, with the log checked and the TUF files up to date.
 
     Raises:
         ValueError: the log is damaged.
@@ -49,7 +49,7 @@ def assemble(
     keys = state.keys
     ct_log = CtLog(keys.ct, database)
     log = TransparencyLog(keys.log, state.origin, database)
-    log.open()
+    log.check()
     tuf = TufRepository(keys.tuf, database)
     targets = {
         "trusted_root.json": trust.to_bytes(trust.trusted_root(state)),

@@ -6,8 +6,8 @@
     DIR/state/log.db         everything that grows (see database.py)
     DIR/state/keys/*.pem     private keys, and the two certificate chains
 
-`state` appears in one rename, so that it is whole or not there at all. An instance whose keys or log
-are lost is refused, not repaired: a new log under an old key is a fork.
+`state` appears in one rename, so that it is whole or not there at all. An instance whose keys or
+log are lost is refused, not repaired: a new log under an old key is a fork.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from modelseal.formats.strict import as_kind, member, parse_json
 from modelseal.instance import pki
 from modelseal.instance.database import Database
 from modelseal.instance.files import sync_folder, write_whole
+from modelseal.instance.tlog import TransparencyLog
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -203,12 +204,17 @@ def _give_birth(folder: Path, start: datetime) -> None:
     tsa_chain = pki.tsa_chain(private["tsa"].public_key(), tsa_root, start)
     for name, key in private.items():
         write_whole(keys / f"{name}.pem", _private_pem(key))
-    for name in ("log", "tuf"):
-        write_whole(keys / f"{name}.pem", _private_pem(ed25519.Ed25519PrivateKey.generate()))
+    log_key, tuf_key = (ed25519.Ed25519PrivateKey.generate() for _ in range(2))
+    write_whole(keys / "log.pem", _private_pem(log_key))
+    write_whole(keys / "tuf.pem", _private_pem(tuf_key))
     for name, chain in (("ca", ca_chain), ("tsa", tsa_chain)):
         write_whole(keys / f"{name}-chain.pem", b"".join(map(_certificate_pem, chain)))
-    Database(folder / "log.db").close()
-    _write_settings(folder, "", f"log-{secrets.token_hex(8)}.modelseal.test", start)
+    # A name that no other log has: clients and witnesses know logs by it.
+    origin = f"log-{secrets.token_hex(8)}.modelseal.test"
+    database = Database(folder / "log.db")
+    TransparencyLog(log_key, origin, database).begin()
+    database.close()
+    _write_settings(folder, "", origin, start)
 
 
 def _write_settings(folder: Path, url: str, origin: str, start: datetime) -> None:

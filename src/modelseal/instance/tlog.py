@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The transparency log: entries in, inclusion proofs and signed checkpoints out, tiles for monitors.
+"""The transparency log: entries in, inclusion proofs and checkpoints out, tiles for monitors.
 
-A leaf, its tree nodes and the checkpoint over it are one transaction, so that what a client was given
-is on disk, and no checkpoint was ever seen that a restart does not know of.
+A leaf, its tree nodes and the checkpoint over it are one transaction, so that what a client was
+given is on disk, and no checkpoint was ever seen that a restart does not know of.
 """
 
 from __future__ import annotations
@@ -38,20 +38,22 @@ class TransparencyLog:
         """Return the key id (C2SP signed-note); clients know the log by it."""
         return note.key_id(self.origin, note.ED25519, self.key.public_key().public_bytes_raw())
 
-    def open(self) -> None:
-        """Start the log if it is empty, otherwise check that it is the one that was signed.
-
-        Raises:
-            ValueError: the tree is not the one under the last checkpoint.
-        """
+    def begin(self) -> None:
+        """Log the first leaf. Only at birth: an empty log later on is a lost one."""
         with self.database.transaction() as connection:
             tree = Tree(connection, LOG)
-            if tree.size() == 0:
-                tree.append(entries.genesis(self.origin).body)
-                self._commit_to(tree)
-                return
-            text = note.parse_note(self._head(tree)).text
-            signed = parse_checkpoint(text)
+            tree.append(entries.genesis(self.origin).body)
+            self._commit_to(tree)
+
+    def check(self) -> None:
+        """Check that the tree is the one that was signed last.
+
+        Raises:
+            ValueError: it is another one, or a part is missing.
+        """
+        with self.database.reading() as connection:
+            tree = Tree(connection, LOG)
+            signed = parse_checkpoint(note.parse_note(self._head(tree)).text)
             if signed != Checkpoint(self.origin, tree.size(), tree.root(tree.size())):
                 raise ValueError("the log is not the one under its last checkpoint")
 

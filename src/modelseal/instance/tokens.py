@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Identity tokens (OpenID Connect Core section 2): made with the instance's key, and checked.
 
-An identity is an e-mail address or a URI. `sub` is the identity in both cases, because stock clients
-prove possession of their key over `sub` for issuers that they do not know, over `email` otherwise.
+An identity is an e-mail address or a URI. `sub` is the identity in both cases, because some stock
+clients prove possession of their key over `sub`, others over `email`.
 """
 
 from __future__ import annotations

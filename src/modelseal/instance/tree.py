@@ -52,7 +52,7 @@ class Tree:
             (self.log, level, position),
         ).fetchone()
         if row is None:
-            raise LookupError(f"the {self.log} log has lost a node")
+            raise ValueError(f"the {self.log} log has lost a node")
         return bytes(row[0])
 
     def nodes(self, level: int, first: int, count: int) -> list[bytes]:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What clients are given: trusted root, signing config, and both in a client trust config.
 
-JSON forms of `sigstore_trustroot.proto` (sigstore/protobuf-specs). Every field here is one that some
-stock client fails without.
+JSON forms of `sigstore_trustroot.proto` (sigstore/protobuf-specs). Every field here is one that
+some stock client fails without.
 """
 
 from __future__ import annotations

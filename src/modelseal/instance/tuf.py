@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from securesystemslib.signer import CryptoSigner
 from tuf.api.metadata import (
@@ -72,9 +72,10 @@ class TufRepository:
         Raises:
             Refused: there is none; for a root one above the newest that is how clients stop.
         """
-        with self.database.transaction() as connection:
-            if name == "timestamp.json":
+        if name == "timestamp.json":
+            with self.database.transaction() as connection:
                 self._refresh(connection, now)
+        with self.database.reading() as connection:
             version, _, role = name.removesuffix(".json").rpartition(".")
             if name in {"timestamp.json", "root.json"}:
                 row = _row(connection, role)
@@ -128,7 +129,7 @@ class TufRepository:
         signed.version = _version(connection, role) + 1
         moment = datetime.fromtimestamp(int(now), UTC)
         signed.expires = moment + _LIVES[role]
-        metadata = Metadata(signed)
+        metadata = Metadata[Any](signed)
         metadata.sign(CryptoSigner(self.key))
         body = metadata.to_bytes(JSONSerializer(compact=False))
         connection.execute("INSERT INTO tuf_file VALUES (?, ?, ?)", (role, signed.version, body))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from modelseal.errors import FormatError, UsageError, shown
 from modelseal.formats.strict import b64decode, b64encode
+from modelseal.instance.refused import Refused
 from modelseal.instance.tokens import parse_identity
 
 if TYPE_CHECKING:
@@ -37,14 +38,22 @@ class Users:
     """Who may sign in, and with what password."""
 
     passwords: Mapping[str, _Password]
-    # One guess at a time: guessing in parallel must not take the memory of the machine.
+    # One guess at a time: guessing must take neither the memory of the machine nor its threads.
     _turn: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def accept(self, identity: str, password: str) -> bool:
-        """Return whether `password` is that of `identity`; takes as long for unknown ones."""
+        """Return whether `password` is that of `identity`; takes as long for unknown ones.
+
+        Raises:
+            Refused: someone else is signing in at this moment.
+        """
         known = self.passwords.get(identity, _NOBODY)
-        with self._turn:
+        if not self._turn.acquire(blocking=False):
+            raise Refused(429, "busy", "Someone else is signing in just now.", "Try again.")
+        try:
             digest = _hash(password, known.salt)
+        finally:
+            self._turn.release()
         return compare_digest(digest, known.digest) and known is not _NOBODY
 
 
