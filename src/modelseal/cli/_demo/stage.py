@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the steps of the story act on: a folder, child processes, a server to talk to."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import urllib.error
+import urllib.request
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from modelseal.cli._demo import telling
+from modelseal.cli._demo.children import environment, program
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from modelseal.cli._demo.children import Children
+
+_PATIENCE = 120  # seconds for a command or an answer; a first load imports scikit-learn twice
+
+# No proxies: what the story talks to is on loopback.
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+@dataclass
+class Stage:
+    """The props of one telling; steps fill in what later steps need.
+
+    `folder` is where everything is written, `workers` is MLServer's number of them.
+    """
+
+    folder: Path
+    console: Console
+    children: Children
+    workers: int
+    issuer: str = ""
+    token: str = ""
+    server: str = ""
+    images: list[list[float]] = field(default_factory=list)
+    predictions: list[int] = field(default_factory=list)
+
+    def run(self, *words: str, quiet: bool = False) -> subprocess.CompletedProcess[str]:
+        """Show a command, run it, show what it said and return that."""
+        telling.show_command(self.console, words)
+        done = subprocess.run(
+            [program(words[0]), *words[1:]],
+            check=False,
+            cwd=self.folder,
+            env=environment({"MODELSEAL_IDENTITY_TOKEN": self.token} if self.token else None),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_PATIENCE,
+        )
+        if not quiet or done.returncode:
+            telling.show_output(self.console, done.stdout + done.stderr)
+        return done
+
+    def expect_success(self, *words: str, quiet: bool = False) -> str:
+        """Return what the command printed; otherwise as `run`.
+
+        Raises:
+            NotAsTold: it failed.
+        """
+        done = self.run(*words, quiet=quiet)
+        if done.returncode:
+            raise telling.NotAsTold(f"'{' '.join(words[:2])}' ended with {done.returncode}")
+        return done.stdout
+
+    def post(self, path: str, body: Mapping[str, Any], shown: str = "") -> tuple[int, Any]:
+        """Show a request to the model server, make it, return status and parsed JSON.
+
+        `shown` stands for a body that is too long to show.
+        """
+        url = self.server + path
+        data = json.dumps(body)
+        telling.show_command(self.console, ["curl", "-X", "POST", url, "-d", shown or data])
+        request = urllib.request.Request(  # noqa: S310 - our own http address
+            url, data.encode(), {"Content-Type": "application/json"}
+        )
+        try:
+            with _OPENER.open(request, timeout=_PATIENCE) as answer:
+                status, said = answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            status, said = error.code, error.read()
+        except OSError as error:
+            raise telling.NotAsTold(f"the server did not answer: {error}") from error
+        return status, json.loads(said) if said.strip() else {}
+
+    def ready(self) -> bool:
+        """Return whether the model server takes requests."""
+        try:
+            with _OPENER.open(f"{self.server}/v2/health/ready", timeout=5) as answer:
+                return bool(answer.status == 200)  # noqa: PLR2004 - OK
+        except OSError:
+            return False
+
+    def show(self, said: str) -> None:
+        """Show what happened."""
+        telling.show_output(self.console, said)
+
+    def show_source(self, source: str) -> None:
+        """Show lines that a user would write."""
+        telling.show_source(self.console, source)

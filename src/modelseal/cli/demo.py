@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command `modelseal demo`."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from contextlib import ExitStack
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from modelseal.cli._run import REFUSED, reporting_errors
+from modelseal.errors import UsageError, shown
+
+if TYPE_CHECKING:
+    from modelseal.cli._demo.children import Children
+
+_NEEDED = ("mlserver", "mlserver_sklearn", "sklearn", "starlette", "tuf")  # one of each extra's
+
+
+@click.command()
+@click.option(
+    "--keep",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Write into this new or empty folder, and leave it there.",
+)
+@click.option("--fast", is_flag=True, help="No worker process in MLServer, no stock client.")
+@reporting_errors
+def command(keep: Path | None, *, fast: bool) -> None:
+    """Tell the whole story: train, sign, verify, tamper, be refused.
+
+    Everything is real: a scikit-learn model, a private Sigstore, MLServer. Everything is on
+    loopback, and gone at the end unless --keep is given. Exit code 1 if a step did not come out as
+    told.
+
+    \b
+    Examples:
+      modelseal demo
+      modelseal demo --keep story/
+    """
+    missing = [name for name in _NEEDED if find_spec(name) is None]
+    if missing:
+        raise UsageError(
+            "extra-missing",
+            f"The demo needs packages that are not installed: {', '.join(missing)}.",
+            "Install them with: pip install 'modelseal[demo]'",
+        )
+    from modelseal.cli._demo.children import Children, quiet, unwinding_on_signals
+
+    with ExitStack() as stack:
+        stack.enter_context(unwinding_on_signals())
+        folder = _folder(keep, stack)
+        children = stack.enter_context(Children())
+        stack.callback(quiet)  # runs first: nothing may interrupt the clean-up
+        as_told = _tell(folder, children, fast=fast)
+    if keep is not None:
+        click.echo(f"Everything that was written is in {shown(str(folder))}.")
+    if not as_told:
+        sys.exit(REFUSED)
+
+
+def _folder(keep: Path | None, stack: ExitStack) -> Path:
+    if keep is None:
+        temporary = tempfile.TemporaryDirectory(prefix="modelseal-demo-")
+        return Path(stack.enter_context(temporary)).resolve()
+    try:
+        keep.mkdir(parents=True, exist_ok=True)
+        empty = not any(keep.iterdir())
+    except OSError as error:
+        reason = error.strerror or "input/output error"
+        raise UsageError("cannot-write", f"'{shown(str(keep))}': {reason}.") from error
+    if not empty:
+        message = f"'{shown(str(keep))}' is not empty."
+        raise UsageError("not-empty", message, "Choose a new folder.")
+    return keep.resolve()
+
+
+def _tell(folder: Path, children: Children, *, fast: bool) -> bool:
+    from rich.console import Console
+
+    from modelseal.cli._demo.stage import Stage
+    from modelseal.cli._demo.story import STEPS
+    from modelseal.cli._demo.telling import tell
+
+    console = Console(highlight=False)
+    console.print(f"All files are in {folder}", markup=False)
+    steps = [step for step in STEPS if not (fast and step.slow)]
+    return tell(steps, Stage(folder, console, children, workers=0 if fast else 1), console)
