@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The one place that knows sigstore-python: keyless signing, and verification by its verifier.
 
-Its private names are used in five places, each for a reason that its public interface gives no way
+Its private names are used in six places, each for a reason that its public interface gives no way
 around; the pinned upper bound of the dependency is what makes that safe.
 """
 
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import requests
 from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from requests.adapters import HTTPAdapter
 from sigstore import dsse, oidc
 from sigstore._internal.timestamp import TimestampSource, TimestampVerificationResult
@@ -36,6 +37,8 @@ from modelseal.errors import (
     shown,
 )
 from modelseal.files import read_bounded
+from modelseal.formats import bundle as bundle_format
+from modelseal.seal import log_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -313,10 +316,26 @@ def verify_statement(bundle: bytes, trust: TrustRoot) -> tuple[bytes, datetime]:
         parsed = Bundle.from_json(bundle)
         verifier = _verifier(trust)
         time = _checked_time(verifier, parsed, trust)
-        kind, payload = verifier.verify_dsse(parsed, _AnySigner())
+        entry = parsed.log_entry._inner.kind_version  # noqa: SLF001 - not public
+        if (entry.kind, entry.version) == log_body.DSSE:
+            kind, payload = _verify_dsse_v002(verifier, parsed)
+            log_body.check_dsse(bundle_format.parse(bundle))
+        else:
+            kind, payload = verifier.verify_dsse(parsed, _AnySigner())
     if kind != dsse.Envelope._TYPE:  # noqa: SLF001 - the in-toto media type
         raise FormatError("payload-type", "The signed envelope does not hold an in-toto statement.")
     return payload, time
+
+
+def _verify_dsse_v002(verifier: Verifier, bundle: Bundle) -> tuple[str, bytes]:
+    """Do what `verify_dsse` does but for the log entry's body, whose kind it does not know."""
+    verifier._verify_common_signing_cert(bundle, _AnySigner())  # noqa: SLF001 - see docstring
+    envelope = bundle._dsse_envelope  # noqa: SLF001 - not public
+    key = bundle.signing_certificate.public_key()
+    if envelope is None or not isinstance(key, EllipticCurvePublicKey) or key.key_size != 256:  # noqa: PLR2004 - P-256
+        raise VerificationError("the envelope was not signed with a P-256 key")
+    payload = dsse._verify(key, envelope)  # noqa: SLF001 - not public
+    return envelope._inner.payload_type, payload  # noqa: SLF001 - not public
 
 
 @lru_cache(maxsize=8)
