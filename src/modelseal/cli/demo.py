@@ -87,6 +87,6 @@ def _tell(folder: Path, children: Children, *, fast: bool) -> bool:
     from modelseal.cli._demo.telling import tell
 
     console = Console(highlight=False)
-    console.print(f"All files are in {folder}", markup=False)
+    console.print(f"All files are in {folder}", markup=False, soft_wrap=True)
     steps = [step for step in STEPS if not (fast and step.slow)]
     return tell(steps, Stage(folder, console, children, workers=0 if fast else 1), console)

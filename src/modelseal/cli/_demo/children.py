@@ -12,7 +12,8 @@ import sys
 import sysconfig
 import time
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Self
+from types import MappingProxyType
+from typing import IO, TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 _GRACE = 5.0  # seconds that a child has to end by itself
+_PATIENCE = 120.0  # seconds for a command
 _PAUSE = 0.1  # seconds between two looks
 _ENDING = (signal.SIGTERM, signal.SIGHUP)
 
@@ -38,7 +40,7 @@ class Children:
     """
 
     def __init__(self) -> None:
-        self._running: list[subprocess.Popen[bytes]] = []
+        self._running: list[subprocess.Popen[str]] = []
 
     def __enter__(self) -> Self:
         return self
@@ -46,18 +48,31 @@ class Children:
     def __exit__(self, *_: object) -> None:
         self.end()
 
-    def start(self, command: Sequence[str], cwd: Path, log: Path) -> subprocess.Popen[bytes]:
+    def start(self, command: Sequence[str], cwd: Path, log: Path) -> subprocess.Popen[str]:
         """Start `command` in the folder `cwd`; what it says goes to the file `log`."""
         with log.open("wb") as said:
-            child = subprocess.Popen(
-                [program(command[0]), *command[1:]],
-                cwd=cwd,
-                env=environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=said,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # so that its own children can be ended with it
-            )
+            return self._start(command, cwd, environment(), said)
+
+    def run(self, command: Sequence[str], cwd: Path, extra: Mapping[str, str]) -> tuple[int, str]:
+        """Run `command` in `cwd` with `extra` environment; return exit code and what it said."""
+        child = self._start(command, cwd, environment(extra), subprocess.PIPE)
+        said, _ = child.communicate(timeout=_PATIENCE)
+        self._running.remove(child)
+        return child.returncode, said
+
+    def _start(
+        self, command: Sequence[str], cwd: Path, env: dict[str, str], said: IO[bytes] | int
+    ) -> subprocess.Popen[str]:
+        child = subprocess.Popen(
+            [program(command[0]), *command[1:]],
+            cwd=cwd,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,  # so that its own children can be ended with it
+        )
         self._running.append(child)
         return child
 
@@ -73,13 +88,13 @@ class Children:
         self._running.clear()
 
 
-def _signal_group(child: subprocess.Popen[bytes], number: signal.Signals) -> None:
+def _signal_group(child: subprocess.Popen[str], number: signal.Signals) -> None:
     with suppress(ProcessLookupError, PermissionError):  # nobody is left in that group
         os.killpg(child.pid, number)
 
 
 def wait_until(
-    ready: Callable[[], bool], child: subprocess.Popen[bytes], log: Path, patience: float
+    ready: Callable[[], bool], child: subprocess.Popen[str], log: Path, patience: float
 ) -> None:
     """Return when `ready` says so.
 
@@ -105,14 +120,14 @@ def program(name: str) -> str:
     return shutil.which(name, path=f"{own}{os.pathsep}{os.environ.get('PATH', '')}") or name
 
 
-def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+def environment(extra: Mapping[str, str] = MappingProxyType({})) -> dict[str, str]:
     """Return the environment for a child: ours and `extra`, not what would change the story."""
     kept = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(_NOT_INHERITED) and not name.lower().endswith("_proxy")
     }
-    return kept | {"COLUMNS": "80"} | dict(extra or {})
+    return {**kept, "COLUMNS": "80", "PYTHONUNBUFFERED": "1", **extra}
 
 
 def free_ports(count: int) -> list[int]:

@@ -4,14 +4,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from modelseal.cli._demo import telling
-from modelseal.cli._demo.children import environment, program
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +19,7 @@ if TYPE_CHECKING:
 
     from modelseal.cli._demo.children import Children
 
-_PATIENCE = 120  # seconds for a command or an answer; a first load imports scikit-learn twice
+_PATIENCE = 120  # seconds for an answer; a first load imports scikit-learn twice
 
 # No proxies: what the story talks to is on loopback.
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -44,33 +42,25 @@ class Stage:
     images: list[list[float]] = field(default_factory=list)
     predictions: list[int] = field(default_factory=list)
 
-    def run(self, *words: str, quiet: bool = False) -> subprocess.CompletedProcess[str]:
-        """Show a command, run it, show what it said and return that."""
+    def run(self, *words: str, quiet: bool = False) -> tuple[int, str]:
+        """Show a command, run it, show what it said; return its exit code and that."""
         telling.show_command(self.console, words)
-        done = subprocess.run(
-            [program(words[0]), *words[1:]],
-            check=False,
-            cwd=self.folder,
-            env=environment({"MODELSEAL_IDENTITY_TOKEN": self.token} if self.token else None),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=_PATIENCE,
-        )
-        if not quiet or done.returncode:
-            telling.show_output(self.console, done.stdout + done.stderr)
-        return done
+        extra = {"MODELSEAL_IDENTITY_TOKEN": self.token} if self.token else {}
+        code, said = self.children.run(words, self.folder, extra)
+        if code or not quiet:
+            telling.show_output(self.console, said)
+        return code, said
 
     def expect_success(self, *words: str, quiet: bool = False) -> str:
-        """Return what the command printed; otherwise as `run`.
+        """Return what the command said; otherwise as `run`.
 
         Raises:
             NotAsTold: it failed.
         """
-        done = self.run(*words, quiet=quiet)
-        if done.returncode:
-            raise telling.NotAsTold(f"'{' '.join(words[:2])}' ended with {done.returncode}")
-        return done.stdout
+        code, said = self.run(*words, quiet=quiet)
+        if code:
+            raise telling.NotAsTold(f"'{' '.join(words[:2])}' ended with {code}")
+        return said
 
     def post(self, path: str, body: Mapping[str, Any], shown: str = "") -> tuple[int, Any]:
         """Show a request to the model server, make it, return status and parsed JSON.

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import io
+import os
+import pickletools
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from modelseal.cli._demo import children, telling
+from modelseal.cli._demo.story import STEPS, Payload, pickle
+from modelseal.cli._demo.telling import NotAsTold, Step
+
+
+@pytest.fixture
+def console():
+    return Console(file=io.StringIO(), width=80)
+
+
+def fine(_stage: None) -> str:
+    return "fine"
+
+
+def wrong(_stage: None) -> str:
+    raise NotAsTold("something else\nwith details")
+
+
+def test_the_story_stops_at_the_first_step_that_is_not_as_told(console):
+    steps = [Step(title, "", "fine", run) for title, run in
+             (("one", fine), ("two", wrong), ("three", fine))]  # fmt: skip
+
+    assert telling.tell(steps, None, console) is False
+
+    table = console.file.getvalue().partition("step by step")[2]
+    rows = {line.split()[1]: line for line in table.splitlines() if line.strip()[:1].isdigit()}
+    assert rows["one"].split()[-1] == "yes"
+    assert "something else" in rows["two"]
+    assert rows["two"].split()[-1] == "NO"
+    assert "not tried" in rows["three"]
+
+
+def test_all_steps_as_told(console):
+    assert telling.tell([Step("one", "", "fine", fine)], None, console) is True
+
+
+def test_commands_fold_between_options_and_stay_runnable(console):
+    words = ["modelseal", "verify", "a b", *(f"--option-{n}=" + "x" * 20 for n in range(5))]
+    telling.show_command(console, [*words, "--issuer", "http://127.0.0.1:8100"])
+
+    said = console.file.getvalue()
+    assert max(map(len, said.splitlines())) <= 80
+    assert "'a b'" in said
+    joined = said.replace("\\\n", " ").split()
+    assert joined[-2:] == ["--issuer", "http://127.0.0.1:8100"]
+
+
+def test_the_payload_would_run_a_command_and_is_small():
+    payload = pickle.dumps(Payload(), protocol=4)
+
+    names = [argument for _, argument, _ in pickletools.genops(payload) if argument]
+    assert names[1:] == [names[1], "posix", "system", "env > pwnd.txt"]
+    assert len(payload) < 60
+
+
+def test_steps_have_a_title_that_fits_the_table():
+    assert all(len(step.title) <= 24 and len(step.told) <= 20 for step in STEPS)
+
+
+def test_children_are_not_sent_through_proxies_and_not_reconfigured(monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://proxy.invalid")
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.invalid")
+    monkeypatch.setenv("MLSERVER_HTTP_PORT", "1")
+    monkeypatch.setenv("HOME", os.environ.get("HOME", "/"))
+
+    found = children.environment({"MODELSEAL_IDENTITY_TOKEN": "t"})
+
+    assert not {"http_proxy", "HTTPS_PROXY", "MLSERVER_HTTP_PORT"} & found.keys()
+    assert found["MODELSEAL_IDENTITY_TOKEN"] == "t"
+    assert "HOME" in found
+
+
+def test_a_child_that_ends_early_is_told_with_its_last_words(tmp_path):
+    log = tmp_path / "log"
+    with children.Children() as started:
+        child = started.start(["sh", "-c", "echo gone; exit 3"], tmp_path, log)
+        with pytest.raises(children.NotStarted, match="exit code 3:\ngone"):
+            children.wait_until(lambda: False, child, log, 60)
+
+
+def test_children_of_children_end_too(tmp_path):
+    log = tmp_path / "log"
+    command = ["sh", "-c", "trap '' TERM; sleep 600 & echo $!; wait"]
+    with children.Children() as started:
+        child = started.start(command, tmp_path, log)
+        children.wait_until(lambda: "\n" in log.read_text(), child, log, 60)
+        grandchild = Path("/proc", log.read_text().strip())
+        assert grandchild.exists()
+
+    # without an init to reap it, its entry stays as that of a dead process
+    assert not grandchild.exists() or "State:\tZ" in (grandchild / "status").read_text()
+
+
+def test_free_ports_are_different():
+    assert len(set(children.free_ports(3))) == 3
