@@ -37,7 +37,8 @@ def digest(file: OpenFile, progress: Progress | None = None, sink: int | None = 
         hasher = hashlib.sha256()
         buffer = memoryview(bytearray(min(BUFFER, max(before.st_size, 1))))
         offset = 0
-        while count := os.preadv(file.fd, [buffer], offset):
+        # A file that somebody keeps appending to would never end, and its copy fill the disk.
+        while offset <= before.st_size and (count := os.preadv(file.fd, [buffer], offset)):
             part = buffer[:count]
             hasher.update(part)
             if sink is not None:
