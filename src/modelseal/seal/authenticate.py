@@ -6,11 +6,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from modelseal.errors import FormatError
+from modelseal.errors import FormatError, Unverified, shown
 from modelseal.formats import bundle as bundle_format
 from modelseal.formats import dsse, intoto, oms
 from modelseal.formats.strict import as_kind, b64decode, member, parse_json
 from modelseal.seal import identity
+from modelseal.seal.trust import knows_log
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -54,6 +55,7 @@ def authenticate(data: bytes, trust: TrustRoot) -> Authenticated:
     signer = identity.of_certificate(bundle.certificates[0])
     from modelseal.seal import _sigstore  # noqa: PLC0415 - 400 ms that a bad bundle need not pay
 
+    entry = bundle.entries[0]
     if isinstance(bundle.content, dsse.Envelope):
         payload, time = _sigstore.verify_statement(data, trust)
         if payload != bundle.content.payload:
@@ -65,7 +67,13 @@ def authenticate(data: bytes, trust: TrustRoot) -> Authenticated:
         time = _sigstore.verify_artifact(data, digest, trust)
         kind = "artifact"
         signed = oms.Manifest((oms.Resource(oms.SINGLE_FILE, digest),))
-    return Authenticated(signer, time, kind, signed, bundle.entries[0].log_index, trust.source)
+    if not knows_log(trust, entry.log_id):
+        raise Unverified(
+            "unknown-log",
+            f"The signature is in a log that {shown(trust.source)} does not name.",
+            "Check that this is the trust root of the instance that signed.",
+        )
+    return Authenticated(signer, time, kind, signed, entry.log_index, trust.source)
 
 
 def signed_digest(bundle: bundle_format.Bundle) -> bytes:
