@@ -62,14 +62,16 @@ class Stage:
             raise telling.NotAsTold(f"'{' '.join(words[:2])}' ended with {code}")
         return said
 
-    def post(self, path: str, body: Mapping[str, Any], shown: str = "") -> tuple[int, Any]:
+    def post(self, path: str, body: Mapping[str, Any], file: str = "") -> tuple[int, Any]:
         """Show a request to the model server, make it, return status and parsed JSON.
 
-        `shown` stands for a body that is too long to show.
+        A `body` that is too long to show goes into `file`, as it would for a user.
         """
         url = self.server + path
         data = json.dumps(body)
-        telling.show_command(self.console, ["curl", "-X", "POST", url, "-d", shown or data])
+        if file:
+            (self.folder / file).write_text(data)
+        telling.show_command(self.console, ["curl", "--json", f"@{file}" if file else data, url])
         request = urllib.request.Request(  # noqa: S310 - our own http address
             url, data.encode(), {"Content-Type": "application/json"}
         )

@@ -256,9 +256,8 @@ def infer(stage: Stage) -> str:
     flat = [pixel for image in stage.images for pixel in image]
     shape = [len(stage.images), len(stage.images[0])]
     tensor = {"name": "images", "shape": shape, "datatype": "FP32", "data": flat}
-    status, said = stage.post(
-        f"/v2/models/{GOOD}/infer", {"inputs": [tensor]}, shown="@twenty-images.json"
-    )
+    body = {"inputs": [tensor]}
+    status, said = stage.post(f"/v2/models/{GOOD}/infer", body, file="twenty-images.json")
     if status != _OK:
         stage.show(f"{status} {json.dumps(said)}")
         raise NotAsTold(f"{status}")
