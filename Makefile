@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test interop lint bench coverage notebook wheel-check lock vectors clean
+.PHONY: demo test interop lint bench coverage notebook wheel-check lock lock-peers vectors clean
 
 $(STAMP): requirements/dev.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -19,7 +19,9 @@ demo: $(STAMP)
 test: $(STAMP)
 	$(BIN)/python -m pytest -n auto -m "not interop" $(ARGS)
 
+# Needs Go and Node as well; the first run builds the peers, later ones find them in a cache folder.
 interop: $(STAMP)
+	$(BIN)/python scripts/peers/install.py
 	$(BIN)/python -m pytest -n auto -m interop tests/interop $(ARGS)
 
 lint: $(STAMP)
@@ -43,6 +45,12 @@ wheel-check: $(STAMP)
 lock:
 	$(BIN)/uv pip compile pyproject.toml --extra demo --group dev --universal --python-version 3.11 \
 	    --generate-hashes --no-emit-index-url --no-header --quiet --upgrade --output-file requirements/dev.lock
+
+lock-peers:
+	$(BIN)/uv pip compile scripts/peers/model-signing.in --universal --python-version 3.11 \
+	    --generate-hashes --no-emit-index-url --no-header --quiet --upgrade \
+	    --output-file scripts/peers/model-signing.lock
+	cd scripts/peers/js && npm install --package-lock-only --omit-lockfile-registry-resolved
 
 clean:
 	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache
