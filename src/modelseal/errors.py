@@ -25,11 +25,13 @@ _TEXT_LIMIT = 200
 class ModelSealError(Exception):
     """A refusal: `code` for programs, `message` (one sentence) and `hint` for people."""
 
+    default_hint = "Run the command with --help."
+
     def __init__(self, code: str, message: str, hint: str = "") -> None:
         super().__init__(code, message, hint)
         self.code = code
         self.message = message
-        self.hint = hint
+        self.hint = hint or self.default_hint
 
     def __str__(self) -> str:
         return f"{self.message} [{self.code}]"
@@ -42,9 +44,13 @@ class UsageError(ModelSealError):
 class FormatError(ModelSealError):
     """Bytes that are not what they claim to be."""
 
+    default_hint = "The file is damaged or not what its name says; get it again from its author."
+
 
 class Unverified(ModelSealError):  # noqa: N818 - the design's word, read aloud: "raise Unverified"
     """Decided: not authentic."""
+
+    default_hint = "Do not use this model; get it and its signature again from its author."
 
 
 class PolicyRefused(ModelSealError):  # noqa: N818 - as above
@@ -58,6 +64,8 @@ class PolicyRefused(ModelSealError):  # noqa: N818 - as above
 class Undecided(ModelSealError):  # noqa: N818 - as above
     """Could not decide; the model stays out."""
 
+    default_hint = "Try again when the cause is gone; until then the model stays out."
+
 
 class SignInNeeded(Undecided):
     """Signing needs an identity and none is at hand."""
@@ -67,7 +75,7 @@ def shown(text: str | bytes, limit: int = _TEXT_LIMIT) -> str:
     r"""Return `text` safe for a terminal, a log line and an HTTP body: one line, bounded, escaped.
 
     Names come from hostile models: a newline would forge a log line, a megabyte would break gRPC
-    metadata. Control characters, bidirectional overrides and undecodable bytes become `\x..`/`\u....`.
+    metadata. Control characters, bidirectional overrides and undecodable bytes are escaped.
     """
     raw = text.decode("utf-8", "surrogateescape") if isinstance(text, bytes) else text
     cut = raw[: limit + 1]

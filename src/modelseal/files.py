@@ -7,9 +7,71 @@ import errno
 import os
 import stat
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from modelseal.errors import FormatError, ModelSealError, Undecided, UsageError, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@contextmanager
+def translated(name: str) -> Iterator[None]:
+    """Turn an OSError about `name` into an error that says what to do.
+
+    Raises:
+        UsageError: missing. FormatError: a link, or no folder. Undecided: the rest.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise _read_error(error, shown(name)) from error
+
+
+def _read_error(error: OSError, name: str) -> ModelSealError:
+    if isinstance(error, FileNotFoundError):
+        return UsageError("not-found", f"'{name}' does not exist.", "Check the path.")
+    if isinstance(error, PermissionError):
+        message = f"'{name}' cannot be read: permission denied."
+        return Undecided("unreadable", message, "Check its permissions.")
+    if error.errno in {errno.ELOOP, errno.ENOTDIR}:
+        message = f"'{name}' is a symbolic link, or no folder where one is needed."
+        return FormatError("symlink", message, "Give the file or folder itself.")
+    if error.errno == errno.ENXIO:
+        return not_regular(name)
+    return Undecided("io-error", f"'{name}' cannot be read: {error.strerror}.", "Try again.")
+
+
+def not_regular(name: str) -> FormatError:
+    """Return the refusal of `name` (already safe to show), which is a FIFO, device or the like."""
+    message = f"'{name}' is not a regular file."
+    return FormatError("special-file", message, "Give the file itself.")
+
+
+def there(path: Path) -> bool:
+    """Return whether there is anything at `path`, be it a dangling link.
+
+    Raises:
+        Undecided: cannot tell.
+    """
+    with translated(str(path)):
+        try:
+            path.lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+    return True
+
+
+def is_folder(path: Path) -> bool:
+    """Return whether `path` is a folder itself, not a link to one.
+
+    Raises:
+        UsageError: missing. Undecided: cannot tell.
+    """
+    with translated(str(path)):
+        return stat.S_ISDIR(path.lstat().st_mode)
 
 
 def read_bounded(path: Path, limit: int, what: str) -> bytes:
@@ -20,40 +82,20 @@ def read_bounded(path: Path, limit: int, what: str) -> bytes:
     Raises:
         UsageError: missing. FormatError: too large or not a regular file. Undecided: unreadable.
     """
-    try:
+    with translated(str(path)):
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        raise _read_error(error, path, what) from error
-    return read_fd(fd, limit, what, path)
+        return read_fd(fd, limit, what)
 
 
-def read_fd(fd: int, limit: int, what: str, path: Path) -> bytes:
+def read_fd(fd: int, limit: int, what: str) -> bytes:
     """Return the bytes behind `fd`, which is closed; otherwise as `read_bounded`."""
-    with open(fd, "rb") as file:
+    with open(fd, "rb") as file, translated(f"the {what}"):
         if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise _not_regular(path, what)
-        try:
-            data = file.read(limit + 1)
-        except OSError as error:
-            raise _read_error(error, path, what) from error
+            raise not_regular(f"the {what}")
+        data = file.read(limit + 1)
     if len(data) > limit:
         raise FormatError("too-large", f"The {what} is larger than {limit} bytes.")
     return data
-
-
-def _not_regular(path: Path, what: str) -> FormatError:
-    message = f"The {what} '{shown(str(path))}' is not a regular file."
-    return FormatError("special-file", message, "Give the file itself, not a link to it.")
-
-
-def _read_error(error: OSError, path: Path, what: str) -> ModelSealError:
-    said = shown(str(path))
-    if isinstance(error, FileNotFoundError | NotADirectoryError):
-        return UsageError("not-found", f"There is no {what} at '{said}'.", "Check the path.")
-    if isinstance(error, IsADirectoryError) or error.errno in {errno.ELOOP, errno.ENXIO}:
-        return _not_regular(path, what)
-    reason = error.strerror or "input/output error"
-    return Undecided("unreadable", f"The {what} '{said}' cannot be read: {reason}.")
 
 
 def write_atomic(path: Path, data: bytes, *, overwrite: bool = True, mode: int = 0o644) -> None:
@@ -102,7 +144,7 @@ def _sync_folder(path: Path) -> None:
 
 def _write_error(error: OSError, path: Path) -> ModelSealError:
     said = shown(str(path))
-    if error.errno == errno.ENOSPC:
+    if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
         return Undecided("disk-full", f"No space left to write '{said}'.", "Free some space.")
     reason = error.strerror or "input/output error"
     return Undecided(

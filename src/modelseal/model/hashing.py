@@ -12,7 +12,7 @@ import os
 from typing import TYPE_CHECKING
 
 from modelseal.errors import Undecided, shown
-from modelseal.model.tree import translated
+from modelseal.files import translated
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,14 +8,14 @@ anything is opened; what was opened is checked again by fstat.
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from modelseal.errors import FormatError, ModelSealError, Undecided, UsageError, shown
+from modelseal.errors import FormatError, shown
+from modelseal.files import not_regular, translated
 from modelseal.formats import oms
 
 if TYPE_CHECKING:
@@ -129,29 +129,5 @@ def _check_kind(mode: int, name: str) -> None:
 def _checked_size(fd: int, name: str) -> int:
     found = os.fstat(fd)
     if not stat.S_ISREG(found.st_mode):  # swapped between lstat and open
-        raise FormatError("special-file", f"'{shown(name)}' is not a regular file.")
+        raise not_regular(shown(name))
     return found.st_size
-
-
-@contextmanager
-def translated(name: str) -> Iterator[None]:
-    """Turn an OSError about `name` into an error that says what to do."""
-    try:
-        yield
-    except OSError as error:
-        raise _os_error(error, name) from error
-
-
-def _os_error(error: OSError, name: str) -> ModelSealError:
-    said = shown(name)
-    if isinstance(error, FileNotFoundError):
-        return UsageError("not-found", f"'{said}' does not exist.", "Check the path.")
-    if isinstance(error, PermissionError):
-        return Undecided(
-            "unreadable", f"'{said}' cannot be read: permission denied.", "Check its permissions."
-        )
-    if isinstance(error, NotADirectoryError) or error.errno == errno.ELOOP:
-        return FormatError(
-            "symlink", f"'{said}' is a symbolic link or no folder.", "Give the folder itself."
-        )
-    return Undecided("io-error", f"'{said}' cannot be read: {error.strerror}.", "Try again.")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelseal.errors import ModelSealError, Unverified, shown
-from modelseal.files import read_bounded
+from modelseal.files import is_folder, read_bounded
 from modelseal.formats import bundle as bundle_format
 from modelseal.formats import oms
 from modelseal.model import manifest
@@ -77,13 +77,14 @@ def differences(
     Raises:
         FormatError, Undecided, UsageError: the model cannot be read as one.
     """
-    if path.is_dir() and found.kind == "artifact":
+    folder = is_folder(path)
+    if folder and found.kind == "artifact":
         raise Unverified(
             "wrong-kind",
             f"The bundle signs one file, but '{shown(str(path))}' is a folder.",
             "Verify the file that was signed.",
         )
-    if not path.is_dir():
+    if not folder:
         return _of_one_file(path, found, progress)
     ignored = manifest.DEFAULT_IGNORED | frozenset(found.manifest.ignored)
     if bundle is not None and Path(bundle).resolve().is_relative_to(path.resolve()):

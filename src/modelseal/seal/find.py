@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from modelseal.errors import Unverified, UsageError, shown
+from modelseal.errors import Unverified, shown
+from modelseal.files import is_folder, there
 from modelseal.model.manifest import BUNDLE_NAME
 
 FILE_SUFFIX = ".sigstore.json"
@@ -16,18 +17,17 @@ def find_bundle(path: Path, bundle: str | Path | None = None) -> Path:
     """Return where the bundle of the model at `path` is, or the `bundle` that was given.
 
     Raises:
-        UsageError: no such model. Unverified: it has no bundle.
+        UsageError: no such model. Unverified: it has no bundle. Undecided: cannot tell.
     """
-    if not path.exists() and not path.is_symlink():
-        raise UsageError("not-found", f"'{shown(str(path))}' does not exist.", "Check the path.")
+    folder = is_folder(path)
     if bundle is not None:
         candidates = [Path(bundle)]
-    elif path.is_dir():
+    elif folder:
         candidates = [path / BUNDLE_NAME]
     else:
         candidates = [path.with_name(path.name + s) for s in (FILE_SUFFIX, OLD_FILE_SUFFIX)]
     for candidate in candidates:
-        if candidate.exists() or candidate.is_symlink():
+        if there(candidate):
             return candidate
     raise Unverified(
         "unsigned",

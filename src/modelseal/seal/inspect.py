@@ -10,7 +10,7 @@ from cryptography import x509
 from rfc3161_client import decode_timestamp_response
 
 from modelseal.errors import FormatError, ModelSealError
-from modelseal.files import read_bounded
+from modelseal.files import is_folder, read_bounded
 from modelseal.formats import bundle as bundle_format
 from modelseal.formats import dsse, intoto, oms
 from modelseal.seal import identity
@@ -27,7 +27,8 @@ def inspect(path: Path) -> dict[str, Any]:
     Raises:
         UsageError, FormatError, Undecided, Unverified: no bundle, or it cannot be read.
     """
-    where = path if path.is_file() and is_bundle_name(path.name) else find_bundle(path)
+    is_bundle = is_bundle_name(path.name) and not is_folder(path)
+    where = path if is_bundle else find_bundle(path)
     bundle = bundle_format.parse(read_bounded(where, bundle_format.LIMIT, "bundle"))
     said: dict[str, Any] = {
         "checked": False,

@@ -147,14 +147,14 @@ def _planned(
     path: Path, bundle: str | Path | None, *, overwrite: bool, progress: Progress | None
 ) -> _Plan:
     """Return what to sign, refusing early what would fail after the sign-in."""
-    is_folder = path.is_dir() and not path.is_symlink()
+    is_folder = files.is_folder(path)
     if bundle is not None:
         target = Path(bundle)
     elif is_folder:
         target = path / BUNDLE_NAME
     else:
         target = path.with_name(path.name + FILE_SUFFIX)
-    if target.exists() and not overwrite:
+    if files.there(target) and not overwrite:
         raise files.exists(target)
     if is_folder:
         found = manifest.of_folder(path, _ignored(path, target), progress)

@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelseal.files import read_bounded
+from modelseal.files import is_folder, read_bounded
 from modelseal.formats import bundle as bundle_format
 from modelseal.model.diff import ManifestDiff, compare
 from modelseal.policy.evaluate import evaluate
@@ -64,7 +64,7 @@ def admit(
         Undecided, UsageError: the model or the store could not be read.
     """
     model = Path(os.path.abspath(model))  # noqa: PTH100 - "." has no name, and a link must stay one
-    folder = source.is_folder(model)
+    folder = is_folder(model)
     found = _authenticated(
         read_bounded(find_bundle(model, bundle), bundle_format.LIMIT, "bundle"), trust
     )

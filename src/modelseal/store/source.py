@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -26,16 +25,6 @@ if TYPE_CHECKING:
     Files = Callable[[], Iterator[tree.OpenFile]]
 
 _SINK = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-
-
-def is_folder(path: Path) -> bool:
-    """Return whether `path` is a folder; a link to one is none.
-
-    Raises:
-        UsageError, Undecided: it is not there or cannot be looked at.
-    """
-    with tree.translated(str(path)):
-        return stat.S_ISDIR(path.lstat().st_mode)
 
 
 def expected(source: Path, found: Authenticated, *, folder: bool) -> oms.Manifest:

@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`python -m modelseal`."""
+
+from modelseal.cli import main
+
+main(prog_name="modelseal")
