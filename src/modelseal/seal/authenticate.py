@@ -53,18 +53,18 @@ def authenticate(data: bytes, trust: TrustRoot) -> Authenticated:
         )
     # Only after the signer's certificate has been read: what follows checks it.
     signer = identity.of_certificate(bundle.certificates[0])
-    from modelseal.seal import _sigstore  # noqa: PLC0415 - 400 ms that a bad bundle need not pay
+    from modelseal.seal._sigstore import verifying  # noqa: PLC0415 - 400 ms, not for a bad bundle
 
     entry = bundle.entries[0]
     if isinstance(bundle.content, dsse.Envelope):
-        payload, time = _sigstore.verify_statement(data, trust)
+        payload, time = verifying.verify_statement(data, trust)
         if payload != bundle.content.payload:
             raise FormatError("bad-bundle", "Two readers disagree on what the bundle holds.")
         kind: Kind = "oms"
         signed = oms.from_statement(intoto.parse(payload))
     else:
         digest = signed_digest(bundle)
-        time = _sigstore.verify_artifact(data, digest, trust)
+        time = verifying.verify_artifact(data, digest, trust)
         kind = "artifact"
         signed = oms.Manifest((oms.Resource(oms.SINGLE_FILE, digest),))
     if not knows_log(trust, entry.log_id):

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from modelseal.model.hashing import Progress
-    from modelseal.seal._sigstore import Session
+    from modelseal.seal._sigstore.signing import Session
     from modelseal.seal.authenticate import Kind
 
 
@@ -126,13 +126,13 @@ def sign_all(
     if bundle is not None and len(paths) != 1:
         raise UsageError("one-bundle", "--bundle names the bundle of one model, not of several.")
     plans = [_planned(Path(p), bundle, overwrite=overwrite, progress=progress) for p in paths]
-    from modelseal.seal import _sigstore  # noqa: PLC0415 - 400 ms; bad paths are told at once
+    from modelseal.seal._sigstore import roots, signing  # noqa: PLC0415 - 400 ms
 
-    config = _sigstore.trust_config(
+    config = roots.trust_config(
         instance=instance, path=Path(trust_config) if trust_config else None, staging=staging
     )
-    token = _sigstore.identity_token(identity_token, config)
-    with _sigstore.session(config, token) as session:
+    token = signing.identity_token(identity_token, config)
+    with signing.session(config, token) as session:
         made = []
         for plan in plans:
             data = _signed(plan, session)

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keyless signing: who signs in, and the bundles made in that sign-in."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import requests
+from requests.adapters import HTTPAdapter
+from sigstore import dsse, oidc
+from sigstore.errors import Error
+from sigstore.hashes import Hashed
+from sigstore.sign import SigningContext
+from sigstore_models.common.v1 import HashAlgorithm
+
+from modelseal.errors import ModelSealError, SignInNeeded, Undecided, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+    from sigstore.models import Bundle, ClientTrustConfig
+    from sigstore.sign import Signer
+
+TIMEOUT = 30  # seconds; sigstore-python waits for ever
+_HTTP_ERROR = 400
+
+
+def identity_token(raw: str | None, config: ClientTrustConfig) -> oidc.IdentityToken:
+    """Return the token to sign in with: `raw`, that of the CI system, or one from the browser.
+
+    Raises:
+        SignInNeeded: none can be had, or it is malformed, expired or not yet valid.
+    """
+    raw = raw or _ambient()
+    if raw is not None:
+        return _checked_token(raw)
+    try:
+        return oidc.Issuer(config.signing_config.get_oidc_url()).identity_token()
+    except (EOFError, Error, oidc.IssuerError, requests.RequestException) as error:
+        raise SignInNeeded(
+            "sign-in-needed",
+            "Signing needs an identity, and the sign-in did not give one.",
+            "Give --identity-token, or run where a browser can open.",
+        ) from error
+
+
+def _ambient() -> str | None:
+    try:
+        return oidc.detect_credential()
+    except Error as error:
+        message = f"The CI system's identity cannot be used: {shown(str(error))}."
+        raise SignInNeeded(
+            "ambient-identity", message, "Grant it the id-token permission."
+        ) from error
+
+
+def _checked_token(raw: str) -> oidc.IdentityToken:
+    try:
+        return oidc.IdentityToken(raw.strip())
+    except Error as error:
+        cause = str(error.__cause__ or error)  # never the token itself
+        code, why, hint = "token-malformed", "is malformed or lacks claims", "Get a new token."
+        if "expired" in cause or "validity period" in cause:
+            code, why = "token-expired", "has expired"
+        elif "not yet valid" in cause:
+            code, why, hint = "token-not-yet-valid", "is not valid yet", "Check the clock."
+        elif "ud" in cause and "udience" in cause:
+            code, why, hint = (
+                "token-audience",
+                "is not meant for sigstore",
+                "Ask for audience sigstore.",
+            )
+        raise SignInNeeded(code, f"The identity token {why}.", hint) from error
+
+
+class _Service(HTTPAdapter):
+    """Transport with a timeout whose failures are said in words; nothing is sent twice."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._name = name
+
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:  # type: ignore[override]  # noqa: ANN401 - passed through
+        kwargs["timeout"] = kwargs.get("timeout") or TIMEOUT
+        try:
+            response = super().send(request, **kwargs)
+        except requests.RequestException as error:
+            raise Undecided(
+                "instance-unreachable",
+                f"The {self._name} at {shown(request.url or '')} does not answer.",
+                "Check that the instance is up, then sign again; nothing was written.",
+            ) from error
+        if response.status_code >= _HTTP_ERROR:
+            raise Undecided(
+                "instance-refused",
+                f"The {self._name} answered {response.status_code}: {_reason(response)}.",
+                "Check that the token is fresh and that the clocks agree.",
+            )
+        return response
+
+
+def _reason(response: requests.Response) -> str:
+    try:
+        said = response.json()["message"]
+    except (ValueError, KeyError, TypeError):
+        said = response.text or response.reason
+    return shown(str(said)).rstrip(".")
+
+
+class Session:
+    """One sign-in: every signature made through it shares the certificate while that is valid."""
+
+    def __init__(self, signer: Signer) -> None:
+        self._signer = signer
+
+    def artifact(self, digest: bytes) -> bytes:
+        """Return the bundle of an artifact with this SHA-256."""
+        hashed = Hashed(algorithm=HashAlgorithm.SHA2_256, digest=digest)
+        return self._made(lambda: self._signer.sign_artifact(hashed))
+
+    def statement(self, payload: bytes) -> bytes:
+        """Return the bundle of the in-toto statement `payload`."""
+        return self._made(lambda: self._signer.sign_dsse(dsse.Statement(payload)))
+
+    def _made(self, sign: Callable[[], Bundle]) -> bytes:
+        try:
+            return sign().to_json().encode()
+        except ModelSealError:
+            raise
+        except oidc.ExpiredIdentity as error:
+            raise SignInNeeded(
+                "token-expired", "The identity token has expired.", "Get a new token."
+            ) from error
+        except (Error, requests.RequestException, ValueError, KeyError) as error:
+            message = f"Signing failed: {shown(str(error) or type(error).__name__)}."
+            raise Undecided("signing-failed", message, "See the log of the instance.") from error
+
+
+@contextmanager
+def session(config: ClientTrustConfig, token: oidc.IdentityToken) -> Iterator[Session]:
+    """Give a signing session for `token` with the services of `config`.
+
+    Raises:
+        Undecided: `config` names no usable service.
+    """
+    try:
+        context = SigningContext.from_trust_config(config)
+    except (Error, ValueError, IndexError) as error:
+        message = f"The trust config has no usable signing service: {shown(str(error))}."
+        raise Undecided("no-signing-service", message) from error
+    sessions = {"certificate authority": context._fulcio.session}  # noqa: SLF001 - set a timeout
+    log = getattr(context._rekor, "_session", None)  # noqa: SLF001 - as above
+    if isinstance(log, requests.Session):
+        sessions["transparency log"] = log
+    for tsa in context._tsa_clients:  # noqa: SLF001 - as above
+        sessions[f"timestamp authority {tsa.url}"] = tsa._session  # noqa: SLF001 - as above
+    for name, http in sessions.items():
+        http.mount("http://", _Service(name))
+        http.mount("https://", _Service(name))
+    with context.signer(token) as signer:
+        yield Session(signer)

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Verification of a bundle by sigstore-python's verifier, its words turned into our codes."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from sigstore import dsse
+from sigstore._internal.timestamp import TimestampSource, TimestampVerificationResult
+from sigstore.errors import CertValidationError, Error, VerificationError
+from sigstore.hashes import Hashed
+from sigstore.models import Bundle, TrustedRoot
+from sigstore.verify import Verifier
+from sigstore_models.common.v1 import HashAlgorithm
+from sigstore_models.trustroot.v1 import TrustedRoot as TrustedRootModel
+
+from modelseal.errors import FormatError, ModelSealError, Unverified, shown
+from modelseal.formats import bundle as bundle_format
+from modelseal.seal import log_body
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from cryptography.x509 import Certificate
+
+    from modelseal.seal.trust import TrustRoot
+
+# What the verifier says (the start of it) -> our code, our sentence.
+_REASONS = (
+    ("not enough sources of verified time", "no-trusted-time", "No trusted time vouches for it."),
+    ("no Timestamp Authorities", "no-trusted-time", "The trust root knows no timestamp authority."),
+    ("failed to verify SCT", "sct-invalid", "The certificate was not seen by a trusted CT log."),
+    ("Key usage", "certificate-usage", "The certificate is not for signing."),
+    ("Extended usage", "certificate-usage", "The certificate is not for signing code."),
+    ("invalid log entry", "not-logged", "The entry is not in a trusted transparency log."),
+    ("invalid signing cert", "certificate-expired", "The certificate had expired when signing."),
+    ("Signature is invalid", "signature-invalid", "The signature does not fit what was signed."),
+    ("Bundle message digest", "signature-invalid", "The signature does not fit what was signed."),
+    ("DSSE: invalid signature", "signature-invalid", "The signature does not fit the statement."),
+)
+
+
+class _AnySigner:
+    """Who signed is reported, not decided, here; the policy decides."""
+
+    def verify(self, cert: Certificate) -> None:
+        """Accept any certificate that the trust root vouches for."""
+
+
+def verify_artifact(bundle: bytes, digest: bytes, trust: TrustRoot) -> datetime:
+    """Check that `bundle` signs an artifact with the SHA-256 `digest`; return when (UTC).
+
+    Raises:
+        FormatError, Unverified: with what failed.
+    """
+    hashed = Hashed(algorithm=HashAlgorithm.SHA2_256, digest=digest)
+    with _translated():
+        parsed = Bundle.from_json(bundle)
+        verifier = _verifier(trust)
+        time = _checked_time(verifier, parsed, trust)
+        verifier.verify_artifact(hashed, parsed, _AnySigner())
+    return time
+
+
+def verify_statement(bundle: bytes, trust: TrustRoot) -> tuple[bytes, datetime]:
+    """Check the DSSE envelope of `bundle`; return its payload and when it was signed (UTC).
+
+    Raises:
+        FormatError, Unverified: with what failed.
+    """
+    with _translated():
+        parsed = Bundle.from_json(bundle)
+        verifier = _verifier(trust)
+        time = _checked_time(verifier, parsed, trust)
+        entry = parsed.log_entry._inner.kind_version  # noqa: SLF001 - not public
+        if (entry.kind, entry.version) == log_body.DSSE:
+            kind, payload = _verify_dsse_v002(verifier, parsed)
+            log_body.check_dsse(bundle_format.parse(bundle))
+        else:
+            kind, payload = verifier.verify_dsse(parsed, _AnySigner())
+    if kind != dsse.Envelope._TYPE:  # noqa: SLF001 - the in-toto media type
+        raise FormatError("payload-type", "The signed envelope does not hold an in-toto statement.")
+    return payload, time
+
+
+def _verify_dsse_v002(verifier: Verifier, bundle: Bundle) -> tuple[str, bytes]:
+    """Do what `verify_dsse` does but for the log entry's body, whose kind it does not know."""
+    verifier._verify_common_signing_cert(bundle, _AnySigner())  # noqa: SLF001 - see docstring
+    envelope = bundle._dsse_envelope  # noqa: SLF001 - not public
+    key = bundle.signing_certificate.public_key()
+    if envelope is None or not isinstance(key, EllipticCurvePublicKey) or key.key_size != 256:  # noqa: PLR2004 - P-256
+        raise VerificationError("the envelope was not signed with a P-256 key")
+    payload = dsse._verify(key, envelope)  # noqa: SLF001 - not public
+    return envelope._inner.payload_type, payload  # noqa: SLF001 - not public
+
+
+@lru_cache(maxsize=8)
+def _verifier(trust: TrustRoot) -> Verifier:
+    try:
+        return Verifier(trusted_root=TrustedRoot(TrustedRootModel.from_json(trust.json)))
+    except (ValueError, Error) as error:
+        message = f"The trusted root from {shown(trust.source)} cannot be used."
+        raise FormatError("trust-root", message, shown(str(error))) from error
+
+
+def _checked_time(verifier: Verifier, bundle: Bundle, trust: TrustRoot) -> datetime:
+    """Return the earliest trusted time, having told a wrong trust root from an expired certificate.
+
+    The verifier does all of this again; it would only say "not enough time" for every case.
+    """
+    certificate = bundle.signing_certificate
+    start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    at_start = TimestampVerificationResult(TimestampSource.TIMESTAMP_AUTHORITY, start)
+    try:
+        verifier._verify_chain_at_time(certificate, at_start)  # noqa: SLF001 - see docstring
+    except CertValidationError as error:
+        raise Unverified(
+            "untrusted-certificate",
+            f"The certificate does not come from a CA in {shown(trust.source)}.",
+            "Check that this is the trust root of the instance that signed.",
+        ) from error
+    times = [found.time for found in verifier._establish_time(bundle)]  # noqa: SLF001 - not public
+    if any(not start <= time <= end for time in times):
+        raise Unverified(
+            "certificate-expired",
+            f"The signature was made outside the certificate's validity, {start} to {end}.",
+            "Sign again; if this was just signed, check the clock of the instance.",
+        )
+    if not times:
+        raise VerificationError("not enough sources of verified time")
+    return min(times)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except ModelSealError:
+        raise
+    except InvalidSignature as error:
+        raise Unverified("signature-invalid", "The signature is not valid.") from error
+    except Error as error:
+        said = str(error)
+        for start, code, message in _REASONS:
+            if said.startswith(start):
+                raise Unverified(code, message, shown(said)) from error
+        if not isinstance(error, VerificationError):
+            raise FormatError("bad-bundle", "The bundle is not valid.", shown(said)) from error
+        raise Unverified("unverified", f"Not verified: {shown(said)}.") from error
+    except Exception as error:  # hostile input meets a library that may crash
+        message = "The bundle makes the verifier fail, so it is refused."
+        raise FormatError("bad-bundle", message, shown(repr(error))) from error
