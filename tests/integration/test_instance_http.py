@@ -45,7 +45,7 @@ def refused(answer, status, code=None):
     "body",
     [
         b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"a":1,"a":2}', b"{}", b'{"a":NaN}',
-        b"[" * 100_000, b'{"credentials":{"oidcIdentityToken":5}}', b"1" * 5000,
+        b"[" * 100_000, b'{"credentials":{"oidcIdentityToken":5}}', b"1" * 5000, b'{"a":"\\ud800"}',
         b'{"hashedRekordRequestV002":{}}', b'{"hashedRekordRequestV002":5}',
         b'{"dsseRequestV002":{"envelope":{},"verifiers":[]}}', b"\x30\x80", b"\x30\x03\x02\x01\x01",
     ],
@@ -224,6 +224,9 @@ def test_signing_requests_in_both_forms_only_with_proof(instance, client, p256):
     pem = b"-----BEGIN CERTIFICATE REQUEST-----\n%b\n-----END CERTIFICATE REQUEST-----\n"
     tampered = {"certificateSigningRequest": b64encode(pem % b64encode(der)).decode()}
     refused(client.ask(SIGNING, tampered, headers=token), 400, "bad-proof")
+    good["publicKeyRequest"]["publicKey"]["content"] = "\ud800"
+    refused(client.ask(SIGNING, good, headers=token), 400, "bad-key")
+    refused(client.ask(SIGNING, {"credentials": {"oidcIdentityToken": "\ud800"}}), 401)
 
 
 def test_keys_that_are_too_weak(instance, client):

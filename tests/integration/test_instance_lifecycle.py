@@ -188,8 +188,20 @@ def lose_node(state):
     connection.close()
 
 
-def another_key(state):
+def another_kind_of_key(state):
     shutil.copy(state / "keys" / "tuf.pem", state / "keys" / "oidc.pem")
+
+
+def another_log_key(state):
+    shutil.copy(state / "keys" / "tuf.pem", state / "keys" / "log.pem")
+
+
+def another_ca_key(state):
+    shutil.copy(state / "keys" / "ct.pem", state / "keys" / "ca.pem")
+
+
+def junk_chain(state):
+    (state / "keys" / "ca-chain.pem").write_text("-----BEGIN CERTIFICATE-----")
 
 
 def bad_settings(state):
@@ -208,7 +220,7 @@ def stopped(tmp_path_factory, start_instance):
     "damage",
     [
         lose_key, lose_database, empty_database, junk_database, roll_back_tree, lose_node,
-        another_key, bad_settings,
+        another_kind_of_key, another_log_key, another_ca_key, junk_chain, bad_settings,
     ],
 )  # fmt: skip
 def test_a_damaged_instance_is_refused_and_not_repaired(stopped, tmp_path, damage):

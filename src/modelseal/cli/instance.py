@@ -83,12 +83,13 @@ def token(data: Path | None, identity: str, audience: str) -> None:
 
 @command.command("hash-password")
 @click.argument("identity")
-@click.password_option(help="The password; asked for when not given.")
 @reporting_errors
-def hash_password(identity: str, password: str) -> None:
-    """Print the line for the --users file that lets IDENTITY sign in."""
+def hash_password(identity: str) -> None:
+    """Ask for a password and print the line for the --users file that lets IDENTITY sign in."""
     from modelseal.instance.users import format_user
 
+    # Not on stdout, which goes to the file; not as an option, which other users can see.
+    password = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
     click.echo(format_user(identity, password))
 
 

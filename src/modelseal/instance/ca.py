@@ -130,7 +130,9 @@ def _proven_key(request: dict[str, Any], subject: str) -> PublicKey:
         return _key_of_csr(pem)
     form = member(request, "publicKeyRequest", dict, what=_WHAT)
     # publicKey.algorithm is a hint that clients spell in many ways; the key itself says it.
-    pem = member(member(form, "publicKey", dict, what=_WHAT), "content", str, what=_WHAT).encode()
+    pem = member(member(form, "publicKey", dict, what=_WHAT), "content", str, what=_WHAT).encode(
+        errors="replace"  # JSON can spell half a character; no key has one
+    )
     proof = b64decode(member(form, "proofOfPossession", str, what=_WHAT), what="proof")
     key = client_keys.load_pem(pem)
     try:

@@ -151,7 +151,10 @@ def _entry(kind: str, spec: dict[str, Any]) -> Entry:
 
 def _pae(payload_type: str, payload: bytes) -> bytes:
     """Return what a DSSE signature signs (DSSE protocol, "signature definition")."""
-    kind = payload_type.encode()
+    try:
+        kind = payload_type.encode()
+    except UnicodeEncodeError as error:  # JSON can spell half a character
+        raise FormatError("bad-entry", "The payload type is no text.") from error
     return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
 
 

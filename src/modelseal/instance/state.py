@@ -152,6 +152,9 @@ def load(data: Path) -> State:
         raise damaged(data, error) from error
     if not state.database.is_file():
         raise damaged(data, FileNotFoundError("log.db is missing"))
+    for key, chain in ((state.keys.ca, state.ca_chain), (state.keys.tsa, state.tsa_chain)):
+        if key.public_key() != chain[0].public_key():
+            raise damaged(data, ValueError("a certificate is not that of its key"))
     return state
 
 

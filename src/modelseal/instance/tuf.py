@@ -2,8 +2,8 @@
 """The TUF repository: how clients that were given `root.json` once get the trusted root ever after.
 
 One key signs all four roles: it lies beside the others in one process, and four keys in one place
-are not safer than one. Metadata is renewed when half its life is over, on start and whenever the
-timestamp is asked for, so that an instance that runs for years never serves an expired file.
+are not safer than one. Metadata is renewed when half its life is over, on start and whenever a
+client begins to ask, so that an instance that runs for years never serves an expired file.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class TufRepository:
         Raises:
             Refused: there is none; for a root one above the newest that is how clients stop.
         """
-        if name == "timestamp.json":
+        if name.endswith(("timestamp.json", "root.json")):  # what clients ask for first
             with self.database.transaction() as connection:
                 self._refresh(connection, now)
         with self.database.reading() as connection:
