@@ -169,11 +169,11 @@ class Cosign:
         file.write_text(self.instance.token(ALICE))
         return file
 
-    def sign(self, kind: Kind, models: Models, bundle: Path):
+    def sign(self, kind: Kind, models: Models, bundle: Path, *options):
         common = (
             "--yes", "--signing-config", self.instance.signing_config,
             "--trusted-root", self.instance.trusted_root,
-            "--identity-token", self.token(), "--bundle", bundle,
+            "--identity-token", self.token(), "--bundle", bundle, *options,
         )  # fmt: skip
         if kind == "artifact":
             return self.run("sign-blob", *common, models.file)

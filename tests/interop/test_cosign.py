@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""cosign with nothing but the TUF repository of the instance."""
+"""cosign with nothing but the TUF repository of the instance, and with other kinds of keys."""
 
 from __future__ import annotations
 
@@ -43,3 +43,22 @@ def test_after_initialize_cosign_needs_no_files(cosign, instance, lab, tmp_path)
 
     assert verified_by("alice@example.com")
     assert not verified_by("mallory@example.com")
+
+
+# We verify a SHA-256 signed with an elliptic curve key: what clients do unless told otherwise.
+@pytest.mark.parametrize(
+    ("algorithm", "code"),
+    [
+        ("ecdsa-sha2-384-nistp384", "unsupported-digest"),
+        ("ecdsa-sha2-512-nistp521", "unsupported-digest"),
+        ("rsa-sign-pkcs1-2048-sha256", "unsupported-key"),
+    ],
+)
+def test_other_keys_are_logged_and_refused_by_us_in_words(algorithm, code, cosign, lab, tmp_path):
+    bundle = tmp_path / "bundle.json"
+    done = cosign.sign("artifact", lab.models, bundle, "--signing-algorithm", algorithm)
+    assert done.returncode == 0, done.stderr
+    for peer in ("cosign", "sigstore-go", "sigstore-js"):
+        done = lab.verified(peer, "artifact", bundle)
+        assert done.returncode == 0, done.stderr
+    assert lab.verified("modelseal", "artifact", bundle).stdout.startswith(code)

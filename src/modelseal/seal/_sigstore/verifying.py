@@ -60,7 +60,7 @@ def verify_artifact(bundle: bytes, digest: bytes, trust: TrustRoot) -> datetime:
     """
     hashed = Hashed(algorithm=HashAlgorithm.SHA2_256, digest=digest)
     with _translated():
-        parsed = Bundle.from_json(bundle)
+        parsed = _parsed(bundle)
         verifier = _verifier(trust)
         time = _checked_time(verifier, parsed, trust)
         verifier.verify_artifact(hashed, parsed, _AnySigner())
@@ -74,7 +74,7 @@ def verify_statement(bundle: bytes, trust: TrustRoot) -> tuple[bytes, datetime]:
         FormatError, Unverified: with what failed.
     """
     with _translated():
-        parsed = Bundle.from_json(bundle)
+        parsed = _parsed(bundle)
         verifier = _verifier(trust)
         time = _checked_time(verifier, parsed, trust)
         entry = parsed.log_entry._inner.kind_version  # noqa: SLF001 - not public
@@ -86,6 +86,18 @@ def verify_statement(bundle: bytes, trust: TrustRoot) -> tuple[bytes, datetime]:
     if kind != dsse.Envelope._TYPE:  # noqa: SLF001 - the in-toto media type
         raise FormatError("payload-type", "The signed envelope does not hold an in-toto statement.")
     return payload, time
+
+
+def _parsed(data: bytes) -> Bundle:
+    """Return the bundle in `data`, whose key is of a kind that the verifier can use."""
+    bundle = Bundle.from_json(data)
+    if not isinstance(bundle.signing_certificate.public_key(), EllipticCurvePublicKey):
+        raise FormatError(
+            "unsupported-key",
+            "The certificate's key is not an elliptic curve key.",
+            "Sign with a P-256 key, as every Sigstore client does by default.",
+        )
+    return bundle
 
 
 def _verify_dsse_v002(verifier: Verifier, bundle: Bundle) -> tuple[str, bytes]:
