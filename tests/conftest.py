@@ -9,9 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+# A test run says the same twice, however busy the machine is.
+settings.register_profile("modelseal", deadline=None, derandomize=True)
+settings.load_profile("modelseal")
 
 MODELSEAL = [str(Path(sys.executable).with_name("modelseal"))]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -253,6 +254,34 @@ def test_a_folder_that_cannot_be_used(tmp_path):
     refused = run("up", "--data", tmp_path / "file" / "data")
     assert refused.returncode == 3
     assert "instance-folder" in refused.stderr
+
+
+def test_a_folder_that_others_can_change(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data").chmod(0o777)
+    refused = run("up", "--data", tmp_path / "data")
+    assert refused.returncode == 3
+    assert "instance-folder" in refused.stderr
+    assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o777  # not ours to change
+
+
+def test_a_full_disk_is_a_refusal_and_loses_nothing(start_instance, raw_client, p256, tmp_path):
+    with start_instance(tmp_path) as instance:
+        client = raw_client(instance.url)
+        leaf = client.certificate(instance.token(), p256)[0]
+        used = max(path.stat().st_size for path in instance.data.rglob("log.db*"))
+        pid, no_limit = instance.process.pid, resource.RLIM_INFINITY
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (used, no_limit))
+        answers = [client.ask("/api/v2/log/entries", client.entry(p256, leaf)) for _ in range(3)]
+        size = log_size(client)
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (no_limit, no_limit))
+        after = client.ask("/api/v2/log/entries", client.entry(p256, leaf))
+    assert answers[-1].status == 503
+    assert answers[-1].json["code"] == "storage"
+    assert size == 1 + sum(answer.status == 201 for answer in answers)
+    assert (after.status, after.json["logIndex"]) == (201, str(size))
+    with start_instance(tmp_path):
+        assert log_size(client) == size + 1
 
 
 def test_the_default_folder_is_the_users_data_folder(tmp_path):

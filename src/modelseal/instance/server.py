@@ -101,7 +101,8 @@ class _Protocol(H11Protocol):
 def _run(app: ASGIApp, listener: socket.socket, ready: Callable[[], None]) -> None:
     config = uvicorn.Config(
         app, http=_Protocol, ws="none", lifespan="off", loop="asyncio", log_config=None,
-        access_log=False, server_header=False, timeout_keep_alive=30,
+        access_log=False, server_header=False,
+        proxy_headers=False, timeout_keep_alive=30,
         limit_concurrency=_MAX_CONNECTIONS, timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
     )  # fmt: skip
     # uvicorn raises the signal again when it has shut down: then there is nothing left to stop.

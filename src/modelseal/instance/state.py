@@ -16,6 +16,7 @@ import fcntl
 import os
 import secrets
 import shutil
+import stat
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -85,8 +86,7 @@ def locked(data: Path) -> Iterator[None]:
     """
     try:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if data.stat().st_mode & 0o077:
-            data.chmod(0o700)
+        _check_owner(data)
         descriptor = os.open(data / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise _unusable(data, error) from error
@@ -263,6 +263,17 @@ def _private_pem(key: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey) ->
 
 def _certificate_pem(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def _check_owner(data: Path) -> None:
+    """Refuse a folder in which others could put a state of theirs; `state` itself is 0700."""
+    info = data.stat()
+    if info.st_uid != os.geteuid() or info.st_mode & stat.S_IWOTH:
+        raise Undecided(
+            "instance-folder",
+            f"Other users can change what is in {shown(str(data))}.",
+            "Give a folder of your own with --data.",
+        )
 
 
 def _unusable(data: Path, error: OSError) -> Undecided:

@@ -27,6 +27,8 @@ T = TypeVar("T")
 _POLICY = "1.3.6.1.4.1.57264.2"  # Sigstore's timestamp policy
 _DIGEST_SIZES = {"sha256": 32, "sha384": 48, "sha512": 64}
 _MAX_NONCE_BITS = 256
+# What asn1crypto may raise on bytes that are not what they should be.
+_ASN1_ERRORS = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -168,7 +170,7 @@ def _parse(query: bytes) -> tsp.TimeStampReq:
         algorithm = imprint["hash_algorithm"]["algorithm"]
         digest, nonce, version = imprint["hashed_message"], fields["nonce"], fields["version"]
         policy, extensions = fields["req_policy"], fields["extensions"]
-    except (ValueError, TypeError, KeyError) as error:
+    except _ASN1_ERRORS as error:
         raise FormatError("bad-timestamp-query", "The timestamp query cannot be read.") from error
     if version != "v1" or policy not in {None, _POLICY} or extensions:
         raise FormatError(
