@@ -95,6 +95,10 @@ def _print(verdict: Verdict) -> None:
     if verdict:
         signed = f"signed by {shown(str(verdict.signer))} at {verdict.time:%Y-%m-%d %H:%M:%S} UTC"
         click.echo(click.style("OK ", fg="green", bold=True) + f"{name}: {signed}")
+        for path in verdict.not_signed:
+            click.echo(
+                f"note: '{shown(path)}' was left out by the signer and not checked", err=True
+            )
         return
     word = "FAIL " if verdict.status == "refused" else "UNDECIDED "
     click.echo(

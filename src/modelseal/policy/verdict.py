@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from modelseal.errors import ModelSealError, PolicyRefused, Undecided, UsageError, shown
 from modelseal.model.diff import ManifestDiff
+from modelseal.model.manifest import DEFAULT_IGNORED
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -59,6 +60,12 @@ class Verdict:
     def time(self) -> datetime | None:
         """Return when it was signed (UTC), if the signature held."""
         return self.authenticated.time if self.authenticated else None
+
+    @property
+    def not_signed(self) -> tuple[str, ...]:
+        """Return what the signer chose to leave out beyond what every signer does."""
+        ignored = self.authenticated.manifest.ignored if self.authenticated else ()
+        return tuple(path for path in ignored if path not in DEFAULT_IGNORED)
 
     def raise_for_refusal(self) -> None:
         """Do nothing if accepted.
@@ -111,6 +118,7 @@ class Verdict:
             for c in self.checks
         )
         hint = f"<p><em>{_html(self.hint)}</em></p>" if self.hint else ""
+        hint += "".join(f"<p>not signed: <code>{_html(p)}</code></p>" for p in self.not_signed)
         return (
             f'<div style="border-left:4px solid {_COLOURS[self.status]};padding-left:10px">'
             f'<p><b style="color:{_COLOURS[self.status]}">{self.status.upper()}</b> '
