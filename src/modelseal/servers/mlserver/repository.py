@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import multiprocessing
+import os
 import stat
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from mlserver.model import MLModel
 from mlserver.repository import ModelRepository
@@ -81,7 +83,7 @@ class VerifiedModelRepository(ModelRepository):  # type: ignore[misc] # as above
                 Path(models), Path(policy), Path(store), start=Path(root), import_path=sys.path
             )
         except ModelSealError as error:
-            raise SystemExit(f"modelseal: {error} {error.hint}") from error
+            _give_up(f"modelseal: {error} {error.hint}")
         self._strict_startup = strict_startup
         self._seen: dict[str, _Seen] = {}
         self._locks: dict[str, asyncio.Lock] = {}
@@ -165,6 +167,18 @@ class VerifiedModelRepository(ModelRepository):  # type: ignore[misc] # as above
             raise FormatError("bad-settings", message) from error
         logger.info("accepted: %s: %s", shown(name), snapshot.verdict.message)
         return settings
+
+
+def _give_up(message: str) -> NoReturn:
+    """End the process; by now MLServer may have workers and threads that it would wait for."""
+    workers = multiprocessing.active_children()
+    if not workers:
+        raise SystemExit(message)
+    sys.stderr.write(f"{message}\n")
+    sys.stderr.flush()
+    for worker in workers:
+        worker.kill()
+    os._exit(1)
 
 
 def _said(name: str, error: Exception) -> Refused:
