@@ -41,7 +41,10 @@ def test_attest_and_verify(instance, sigstore, artifact, tmp_path):
     predicate.write_text(
         json.dumps(
             {
-                "buildDefinition": {"buildType": "https://example.com/train/v1"},
+                "buildDefinition": {
+                    "buildType": "https://example.com/train/v1",
+                    "externalParameters": {},
+                },
                 "runDetails": {"builder": {"id": "https://example.com/trainer"}},
             }
         )

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from modelseal.instance.client_keys import PublicKey
     from modelseal.instance.ctlog import CtLog
-    from modelseal.instance.state import Chain
+    from modelseal.instance.keys import Chain
 
 _LIFETIME = timedelta(minutes=10)
 _ISSUER_V1 = x509.ObjectIdentifier("1.3.6.1.4.1.57264.1.1")

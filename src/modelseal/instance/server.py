@@ -113,7 +113,7 @@ def _run(app: ASGIApp, listener: socket.socket, ready: Callable[[], None]) -> No
 
 def _check_clock(state: State) -> None:
     now = datetime.now(UTC)
-    if not state.start <= now < state.ca_chain[0].not_valid_after_utc:
+    if not state.start <= now < state.keys.ca_chain[0].not_valid_after_utc:
         raise Undecided(
             "clock",
             "The clock is outside the lifetime of this instance's certificates "

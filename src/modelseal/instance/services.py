@@ -59,10 +59,10 @@ def assemble(
     return Services(
         state=state,
         sign_in=SignIn(keys.oidc, state.url, users),
-        ca=CertificateAuthority(keys.ca, state.ca_chain, keys.oidc, state.url, ct_log),
+        ca=CertificateAuthority(keys.ca, state.keys.ca_chain, keys.oidc, state.url, ct_log),
         ct_log=ct_log,
         log=log,
-        tsa=TimestampAuthority(keys.tsa, state.tsa_chain),
+        tsa=TimestampAuthority(keys.tsa, state.keys.tsa_chain),
         tuf=tuf,
         clock=clock,
     )

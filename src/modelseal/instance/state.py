@@ -18,20 +18,17 @@ import secrets
 import shutil
 import stat
 import tempfile
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import rfc8785
-from cryptography import x509
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from modelseal.errors import FormatError, Undecided, shown
 from modelseal.formats.strict import as_kind, member, parse_json
-from modelseal.instance import pki
+from modelseal.instance import keys as instance_keys
 from modelseal.instance.database import Database
 from modelseal.instance.files import sync_folder, write_whole
 from modelseal.instance.tlog import TransparencyLog
@@ -44,20 +41,6 @@ _BACKDATED = timedelta(hours=1)
 _SETTINGS_LIMIT = 1 << 16
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
-Chain = tuple[x509.Certificate, x509.Certificate]
-
-
-@dataclass(frozen=True)
-class Keys:
-    """The private keys; the CA root and timestamp root keys are only used at birth."""
-
-    ca: ec.EllipticCurvePrivateKey
-    ct: ec.EllipticCurvePrivateKey
-    log: ed25519.Ed25519PrivateKey
-    oidc: ec.EllipticCurvePrivateKey
-    tsa: ec.EllipticCurvePrivateKey
-    tuf: ed25519.Ed25519PrivateKey
-
 
 @dataclass(frozen=True)
 class State:
@@ -67,9 +50,7 @@ class State:
     url: str
     origin: str
     start: datetime
-    keys: Keys
-    ca_chain: Chain  # intermediate, root
-    tsa_chain: Chain  # signer, root
+    keys: instance_keys.Keys
 
     @property
     def database(self) -> Path:
@@ -144,17 +125,12 @@ def load(data: Path) -> State:
             start=datetime.strptime(
                 member(settings, "start", str, what="instance state"), _TIME
             ).replace(tzinfo=UTC),
-            keys=_load_keys(folder / "keys"),
-            ca_chain=_load_chain(folder / "keys/ca-chain.pem"),
-            tsa_chain=_load_chain(folder / "keys/tsa-chain.pem"),
+            keys=instance_keys.load(folder / "keys"),
         )
     except (OSError, ValueError, FormatError) as error:
         raise damaged(data, error) from error
     if not state.database.is_file():
         raise damaged(data, FileNotFoundError("log.db is missing"))
-    for key, chain in ((state.keys.ca, state.ca_chain), (state.keys.tsa, state.tsa_chain)):
-        if key.public_key() != chain[0].public_key():
-            raise damaged(data, ValueError("a certificate is not that of its key"))
     return state
 
 
@@ -196,73 +172,18 @@ def _no_instance(data: Path) -> Undecided:
 
 
 def _give_birth(folder: Path, start: datetime) -> None:
-    keys = folder / "keys"
-    keys.mkdir(mode=0o700)
-    private = {
-        name: ec.generate_private_key(ec.SECP256R1()) for name in ("ca", "ct", "oidc", "tsa")
-    }
-    ca_root, tsa_root = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
-    # The two root keys are not kept: nothing needs them again, and a lost key cannot be stolen.
-    ca_chain = pki.ca_chain(private["ca"].public_key(), ca_root, start)
-    tsa_chain = pki.tsa_chain(private["tsa"].public_key(), tsa_root, start)
-    for name, key in private.items():
-        write_whole(keys / f"{name}.pem", _private_pem(key))
-    log_key, tuf_key = (ed25519.Ed25519PrivateKey.generate() for _ in range(2))
-    write_whole(keys / "log.pem", _private_pem(log_key))
-    write_whole(keys / "tuf.pem", _private_pem(tuf_key))
-    for name, chain in (("ca", ca_chain), ("tsa", tsa_chain)):
-        write_whole(keys / f"{name}-chain.pem", b"".join(map(_certificate_pem, chain)))
+    keys = instance_keys.generate(start)
+    instance_keys.write(folder / "keys", keys)
     # A name that no other log has: clients and witnesses know logs by it.
     origin = f"log-{secrets.token_hex(8)}.modelseal.test"
-    database = Database(folder / "log.db")
-    TransparencyLog(log_key, origin, database).begin()
-    database.close()
+    with closing(Database(folder / "log.db")) as database:
+        TransparencyLog(keys.log, origin, database).begin()
     _write_settings(folder, "", origin, start)
 
 
 def _write_settings(folder: Path, url: str, origin: str, start: datetime) -> None:
     settings = {"url": url, "origin": origin, "start": start.strftime(_TIME)}
     write_whole(folder / "instance.json", rfc8785.dumps(settings))
-
-
-def _load_keys(folder: Path) -> Keys:
-    def load_key(name: str) -> object:
-        data = (folder / f"{name}.pem").read_bytes()
-        return serialization.load_pem_private_key(data, password=None)
-
-    def ecdsa(name: str) -> ec.EllipticCurvePrivateKey:
-        key = load_key(name)
-        if not isinstance(key, ec.EllipticCurvePrivateKey):
-            raise FormatError("bad-key", f"{name}.pem is not an ECDSA key")
-        return key
-
-    def edwards(name: str) -> ed25519.Ed25519PrivateKey:
-        key = load_key(name)
-        if not isinstance(key, ed25519.Ed25519PrivateKey):
-            raise FormatError("bad-key", f"{name}.pem is not an Ed25519 key")
-        return key
-
-    return Keys(
-        ca=ecdsa("ca"), ct=ecdsa("ct"), log=edwards("log"),
-        oidc=ecdsa("oidc"), tsa=ecdsa("tsa"), tuf=edwards("tuf"),
-    )  # fmt: skip
-
-
-def _load_chain(path: Path) -> Chain:
-    first, last = x509.load_pem_x509_certificates(path.read_bytes())
-    return first, last
-
-
-def _private_pem(key: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey) -> bytes:
-    return key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-
-
-def _certificate_pem(certificate: x509.Certificate) -> bytes:
-    return certificate.public_bytes(serialization.Encoding.PEM)
 
 
 def _check_owner(data: Path) -> None:

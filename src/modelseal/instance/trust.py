@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from cryptography import x509
 
-    from modelseal.instance.state import Chain, State
+    from modelseal.instance.keys import Chain
+    from modelseal.instance.state import State
 
 _MEDIA_TYPE = "application/vnd.dev.sigstore"
 _OPERATOR = "modelseal"
@@ -49,7 +50,7 @@ def trusted_root(state: State) -> dict[str, Any]:
                 "logId": {"keyId": b64encode(log_id(state))},
             }
         ],
-        "certificateAuthorities": [_authority(state, state.ca_chain, "")],
+        "certificateAuthorities": [_authority(state, state.keys.ca_chain, "")],
         "ctlogs": [
             {
                 "baseUrl": f"{state.url}/ct",
@@ -62,7 +63,7 @@ def trusted_root(state: State) -> dict[str, Any]:
                 "logId": {"keyId": b64encode(sha256(spki(ct_key)).digest())},
             }
         ],
-        "timestampAuthorities": [_authority(state, state.tsa_chain, "/api/v1/timestamp")],
+        "timestampAuthorities": [_authority(state, state.keys.tsa_chain, "/api/v1/timestamp")],
     }
 
 

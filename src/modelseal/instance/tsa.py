@@ -20,7 +20,7 @@ from modelseal.formats.strict import b64decode, member, optional
 from modelseal.instance.refused import Refused
 
 if TYPE_CHECKING:
-    from modelseal.instance.state import Chain
+    from modelseal.instance.keys import Chain
 
 T = TypeVar("T")
 
