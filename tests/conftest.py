@@ -104,7 +104,7 @@ class Digits:
 
 @pytest.fixture(scope="session")
 def digits() -> Digits:
-    from sklearn import datasets, svm
+    from sklearn import datasets, svm  # noqa: PLC0415 - two seconds that most tests need not pay
 
     data = datasets.load_digits()
     images = data.images.reshape(len(data.images), -1)
@@ -155,7 +155,7 @@ class Site:
 
     def write(self, name: str, **settings: object) -> Path:
         """Write a model that nobody has signed yet."""
-        import joblib
+        import joblib  # noqa: PLC0415 - as above
 
         folder = self.models / name
         folder.mkdir(parents=True)
@@ -169,7 +169,7 @@ class Site:
         return folder
 
     def sign(self, *paths: Path, identity: str = ALICE) -> None:
-        from modelseal.seal.sign import sign_all
+        from modelseal.seal.sign import sign_all  # noqa: PLC0415 - as above
 
         token = self.instance.token(identity)
         sign_all(
@@ -185,13 +185,9 @@ class Site:
         """Return a pickle that leaves a mark when it is loaded."""
         command = f"touch '{self.pwned}'".encode()
         body = b"\x8c\x05posix\x94\x8c\x06system\x94\x93\x94X"
-        return (
-            b"\x80\x04"
-            + body
-            + len(command).to_bytes(4, "little")
-            + command
-            + b"\x94\x85\x94R\x94."
-        )
+        size = len(command).to_bytes(4, "little")
+        call = b"\x8c\x05posix\x94\x8c\x06system\x94\x93\x94"
+        return b"\x80\x04" + call + b"X" + size + command + b"\x94\x85\x94R\x94."
 
     def module(self) -> str:
         """Return Python that leaves a mark when it is imported."""

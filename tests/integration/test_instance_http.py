@@ -243,7 +243,10 @@ def test_tokens_that_are_not_ours(instance, client, p256):
     good = jwt.decode(instance.token(), options={"verify_signature": False})
     request = client.certificate_request(p256, "alice@example.com")
     forged = {
-        "another key": jwt.encode(good, p256, algorithm="ES256"),
+        "another kind of key": jwt.encode(good, p256, algorithm="ES256"),
+        "another key": jwt.encode(
+            good, rsa.generate_private_key(65537, 2048), algorithm="RS256"
+        ),
         "no key": jwt.encode(good, None, algorithm="none"),
         "shared key": jwt.encode(good, "secret" * 8, algorithm="HS256"),
         "junk": "junk", "empty": "", "dots": "..",

@@ -68,7 +68,7 @@ def test_a_browser_is_sent_back_with_a_code(instance, client):
     assert token.headers["cache-control"] == "no-store"
     (key,) = jwt.PyJWKSet.from_dict(client.ask("/keys").json).keys
     claims = jwt.decode(
-        token.json["id_token"], key, algorithms=["ES256"], audience="sigstore",
+        token.json["id_token"], key, algorithms=["RS256"], audience="sigstore",
         issuer=instance.issuer,
     )  # fmt: skip
     assert claims["email"] == "alice@example.com"

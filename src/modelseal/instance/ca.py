@@ -23,7 +23,7 @@ from modelseal.instance import client_keys, pki, tokens
 from modelseal.instance.refused import Refused
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
     from modelseal.instance.client_keys import PublicKey
     from modelseal.instance.ctlog import CtLog
@@ -42,7 +42,7 @@ class CertificateAuthority:
 
     key: ec.EllipticCurvePrivateKey
     chain: Chain
-    oidc_key: ec.EllipticCurvePrivateKey
+    oidc_key: rsa.RSAPrivateKey
     issuer: str
     ct_log: CtLog
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from modelseal.errors import FormatError
 from modelseal.instance import pki
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Chain = tuple[x509.Certificate, x509.Certificate]
-_Private = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
+_Private = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
+_RSA_SIZE = 2048
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Keys:
     ca_chain: Chain
     ct: ec.EllipticCurvePrivateKey
     log: ed25519.Ed25519PrivateKey
-    oidc: ec.EllipticCurvePrivateKey
+    oidc: rsa.RSAPrivateKey
     tsa: ec.EllipticCurvePrivateKey
     tsa_chain: Chain
     tuf: ed25519.Ed25519PrivateKey
@@ -42,12 +43,10 @@ class Keys:
 
 def generate(start: datetime) -> Keys:
     """Return new keys, with certificates that are valid from `start`."""
-    ca, ca_root, ct, oidc, tsa, tsa_root = (
-        ec.generate_private_key(ec.SECP256R1()) for _ in range(6)
-    )
+    ca, ca_root, ct, tsa, tsa_root = (ec.generate_private_key(ec.SECP256R1()) for _ in range(5))
     return Keys(
         ca=ca, ca_chain=pki.ca_chain(ca.public_key(), ca_root, start), ct=ct,
-        log=ed25519.Ed25519PrivateKey.generate(), oidc=oidc,
+        log=ed25519.Ed25519PrivateKey.generate(), oidc=rsa.generate_private_key(65537, _RSA_SIZE),
         tsa=tsa, tsa_chain=pki.tsa_chain(tsa.public_key(), tsa_root, start),
         tuf=ed25519.Ed25519PrivateKey.generate(),
     )  # fmt: skip
@@ -74,7 +73,7 @@ def load(folder: Path) -> Keys:
     keys = Keys(
         ca=_ecdsa(folder / "ca.pem"), ca_chain=_chain(folder / "ca-chain.pem"),
         ct=_ecdsa(folder / "ct.pem"), log=_ed25519(folder / "log.pem"),
-        oidc=_ecdsa(folder / "oidc.pem"),
+        oidc=_rsa(folder / "oidc.pem"),
         tsa=_ecdsa(folder / "tsa.pem"), tsa_chain=_chain(folder / "tsa-chain.pem"),
         tuf=_ed25519(folder / "tuf.pem"),
     )  # fmt: skip
@@ -95,6 +94,13 @@ def _ed25519(path: Path) -> ed25519.Ed25519PrivateKey:
     key = serialization.load_pem_private_key(path.read_bytes(), password=None)
     if not isinstance(key, ed25519.Ed25519PrivateKey):
         raise FormatError("bad-key", f"{path.name} is not an Ed25519 key")
+    return key
+
+
+def _rsa(path: Path) -> rsa.RSAPrivateKey:
+    key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+    if not isinstance(key, rsa.RSAPrivateKey):
+        raise FormatError("bad-key", f"{path.name} is not an RSA key")
     return key
 
 

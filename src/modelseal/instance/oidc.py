@@ -24,7 +24,7 @@ from modelseal.instance.refused import Refused
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.asymmetric import rsa
 
     from modelseal.instance.users import Users
 
@@ -70,7 +70,7 @@ class _Grant:
 class SignIn:
     """Hands out codes for identities and tokens for codes; `users` None asks no password."""
 
-    key: ec.EllipticCurvePrivateKey
+    key: rsa.RSAPrivateKey
     issuer: str
     users: Users | None
     _grants: dict[str, _Grant] = field(default_factory=dict, repr=False)
@@ -86,7 +86,7 @@ class SignIn:
             "response_types_supported": ["code"],
             "grant_types_supported": ["authorization_code"],
             "subject_types_supported": ["public"],
-            "id_token_signing_alg_values_supported": ["ES256"],
+            "id_token_signing_alg_values_supported": ["RS256"],
             "code_challenge_methods_supported": ["S256"],
             "scopes_supported": ["openid", "email"],
             "token_endpoint_auth_methods_supported": ["none", "client_secret_basic"],

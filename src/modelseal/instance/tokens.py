@@ -22,11 +22,13 @@ from modelseal.instance.refused import Refused
 from modelseal.instance.spki import spki
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.asymmetric import rsa
 
 CLIENT = "sigstore"
 LIFETIME = 3600
 
+# cosign takes no other algorithm for a token: it looks for a file of that name instead.
+_ALGORITHM = "RS256"
 _LEEWAY = 5
 _IDENTITY_LIMIT = 256
 _EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
@@ -68,7 +70,7 @@ def _is_absolute(uri: str) -> bool:
 
 
 def mint(
-    key: ec.EllipticCurvePrivateKey, issuer: str, identity: Identity, *,
+    key: rsa.RSAPrivateKey, issuer: str, identity: Identity, *,
     audience: str, now: float, nonce: str | None = None,
 ) -> str:  # fmt: skip
     """Return a token that says that its bearer is `identity`, for an hour from `now`."""
@@ -81,10 +83,10 @@ def mint(
         claims |= {"email": identity.value, "email_verified": True}
     if nonce is not None:
         claims["nonce"] = nonce
-    return jwt.encode(claims, key, algorithm="ES256", headers={"kid": key_id(key)})
+    return jwt.encode(claims, key, algorithm=_ALGORITHM, headers={"kid": key_id(key)})
 
 
-def check(token: str, key: ec.EllipticCurvePrivateKey, issuer: str, *, now: float) -> Identity:
+def check(token: str, key: rsa.RSAPrivateKey, issuer: str, *, now: float) -> Identity:
     """Return the identity that `token` was made for.
 
     Raises:
@@ -92,7 +94,7 @@ def check(token: str, key: ec.EllipticCurvePrivateKey, issuer: str, *, now: floa
     """
     try:
         claims = jwt.decode(
-            token, key.public_key(), algorithms=["ES256"], audience=CLIENT, issuer=issuer,
+            token, key.public_key(), algorithms=[_ALGORITHM], audience=CLIENT, issuer=issuer,
             options={
                 "require": ["aud", "sub", "iat", "exp", "iss"],
                 # Times are compared below, against the clock that we are given.
@@ -112,17 +114,19 @@ def check(token: str, key: ec.EllipticCurvePrivateKey, issuer: str, *, now: floa
         raise Refused(401, "bad-token", error.message) from error
 
 
-def key_id(key: ec.EllipticCurvePrivateKey) -> str:
+def key_id(key: rsa.RSAPrivateKey) -> str:
     """Return the key's name in the key set."""
     return sha256(spki(key.public_key())).hexdigest()[:16]
 
 
-def key_set(key: ec.EllipticCurvePrivateKey) -> dict[str, Any]:
+def key_set(key: rsa.RSAPrivateKey) -> dict[str, Any]:
     """Return the public key as a JSON Web Key Set (RFC 7517)."""
     numbers = key.public_key().public_numbers()
-    x, y = (
-        urlsafe_b64encode(number.to_bytes(32, "big")).rstrip(b"=").decode()
-        for number in (numbers.x, numbers.y)
-    )
-    jwk = {"kty": "EC", "crv": "P-256", "x": x, "y": y}
-    return {"keys": [jwk | {"use": "sig", "alg": "ES256", "kid": key_id(key)}]}
+    jwk = {"kty": "RSA", "n": _base64url_uint(numbers.n), "e": _base64url_uint(numbers.e)}
+    return {"keys": [jwk | {"use": "sig", "alg": _ALGORITHM, "kid": key_id(key)}]}
+
+
+def _base64url_uint(number: int) -> str:
+    """Return the Base64urlUInt of RFC 7518 section 2."""
+    data = number.to_bytes((number.bit_length() + 7) // 8, "big")
+    return urlsafe_b64encode(data).rstrip(b"=").decode()

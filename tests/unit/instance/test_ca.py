@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from modelseal.formats.sct import parse_sct_list, precert_leaf
 from modelseal.instance import pki, tokens
@@ -21,9 +21,8 @@ from modelseal.instance.spki import spki
 START = datetime(2026, 1, 1, tzinfo=UTC)
 NOW = START.timestamp() + 86400.75
 ISSUER = "http://127.0.0.1:8100"
-KEY, ROOT_KEY, CT_KEY, OIDC_KEY, CLIENT = (
-    ec.generate_private_key(ec.SECP256R1()) for _ in range(5)
-)
+OIDC_KEY = rsa.generate_private_key(65537, 2048)
+KEY, ROOT_KEY, CT_KEY, CLIENT = (ec.generate_private_key(ec.SECP256R1()) for _ in range(4))
 
 
 @pytest.fixture

@@ -7,13 +7,13 @@ from hashlib import sha256
 
 import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from modelseal.instance import pages, tokens, users
 from modelseal.instance.oidc import OUT_OF_BAND, SignIn
 from modelseal.instance.refused import Refused
 
-KEY = ec.generate_private_key(ec.SECP256R1())
+KEY = rsa.generate_private_key(65537, 2048)
 ISSUER = "http://127.0.0.1:8100"
 VERIFIER = "v" * 43
 CHALLENGE = urlsafe_b64encode(sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
