@@ -12,6 +12,7 @@ from modelseal.cli._run import format_option, print_json, reporting_errors
 from modelseal.errors import shown
 
 _FILES_SHOWN = 20
+_TITLES = {"log_entries": "log entry"}  # printed once an entry
 
 
 @click.command()
@@ -35,7 +36,7 @@ def command(path: Path, output: str) -> None:
     click.echo(click.style("NOT CHECKED", fg="yellow", bold=True) + f"  {shown(said['bundle'])}")
     for name, value in said.items():
         if name not in {"checked", "bundle", "manifest"}:
-            _print(name.replace("_", " "), value, indent=2)
+            _print(_TITLES.get(name, name.replace("_", " ")), value, indent=2)
     files = said["manifest"]["files"]
     click.echo(f"  manifest: {len(files)} file{'s' if len(files) != 1 else ''}")
     for file in files[:_FILES_SHOWN]:
@@ -52,6 +53,9 @@ def _print(name: str, value: Any, indent: int) -> None:  # noqa: ANN401 - JSON i
         click.echo(f"{pad}{name}:")
         for inner, item in value.items():
             _print(inner.replace("_", " "), item, indent + 2)
+    elif isinstance(value, list) and value and isinstance(value[0], dict):
+        for item in value:
+            _print(name, item, indent)
     elif isinstance(value, list):
         click.echo(f"{pad}{name}: {', '.join(shown(str(item)) for item in value) or 'none'}")
     else:
