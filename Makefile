@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test interop lint bench coverage notebook wheel-check lock lock-peers vectors clean
+.PHONY: demo test interop lint bench coverage docs notebook wheel-check lock lock-peers vectors clean
 
 $(STAMP): requirements/dev.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -35,6 +35,9 @@ bench: $(STAMP)
 
 coverage: $(STAMP)
 	$(BIN)/python -m pytest -n auto -m "not interop" --cov --cov-report=term $(ARGS)
+
+docs: $(STAMP)
+	$(BIN)/python scripts/make_cli_docs.py
 
 notebook: $(STAMP)
 	$(BIN)/python scripts/run_notebook.py examples/sign-and-serve.ipynb
