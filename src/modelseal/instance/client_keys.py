@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa, utils
 
 from modelseal.errors import FormatError, shown
-from modelseal.formats.ed25519ph import is_signature
+from modelseal.instance.ed25519ph import is_signature
 
 PublicKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey
 Scheme = Literal["ecdsa", "ed25519", "ed25519ph", "rsa-pkcs1", "rsa-pss"]

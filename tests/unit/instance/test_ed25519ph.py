@@ -5,7 +5,7 @@ from hashlib import sha512
 
 import pytest
 
-from modelseal.formats.ed25519ph import is_signature
+from modelseal.instance.ed25519ph import is_signature
 
 # RFC 8032 section 7.3
 KEY = bytes.fromhex("ec172b93ad5e563bf4932c70e1245034c35467ef2efd4d64ebf819683467e2bf")
