@@ -153,7 +153,7 @@ class Site:
             f'[mlserver]\nruntimes = ["{SKLEARN}"]\n'
         )
 
-    def write(self, name: str, **settings: object) -> Path:
+    def write(self, name: str, /, **settings: object) -> Path:
         """Write a model that nobody has signed yet."""
         import joblib  # noqa: PLC0415 - as above
 
@@ -176,7 +176,7 @@ class Site:
             paths, identity_token=token, trust_config=self.instance.trust_config, overwrite=True
         )
 
-    def signed(self, name: str, **settings: object) -> Path:
+    def signed(self, name: str, /, **settings: object) -> Path:
         folder = self.write(name, **settings)
         self.sign(folder)
         return folder
@@ -184,7 +184,6 @@ class Site:
     def payload(self) -> bytes:
         """Return a pickle that leaves a mark when it is loaded."""
         command = f"touch '{self.pwned}'".encode()
-        body = b"\x8c\x05posix\x94\x8c\x06system\x94\x93\x94X"
         size = len(command).to_bytes(4, "little")
         call = b"\x8c\x05posix\x94\x8c\x06system\x94\x93\x94"
         return b"\x80\x04" + call + b"X" + size + command + b"\x94\x85\x94R\x94."
@@ -266,9 +265,13 @@ def running_mlserver(
         }))  # fmt: skip
         log = site.folder / "mlserver.log"
         command = [Path(sys.executable).with_name("mlserver"), "start", site.config]
-        with log.open("ab") as out, subprocess.Popen(
-            command, stdout=out, stderr=out, cwd=cwd or site.config, env={**os.environ, **(env or {})}
-        ) as process:  # fmt: skip
+        environment = {**os.environ, **(env or {})}
+        with (
+            log.open("ab") as out,
+            subprocess.Popen(
+                command, stdout=out, stderr=out, cwd=cwd or site.config, env=environment
+            ) as process,
+        ):
             server = Server(f"http://127.0.0.1:{http}", f"127.0.0.1:{grpc}", process, log)
             try:
                 if not _is_up(server, name):

@@ -101,7 +101,7 @@ class VerifiedModelRepository(ModelRepository):  # type: ignore[misc] # as above
                     reasons[name] = str(error)
                     found.append(made({"name": name, "implementation": _path_of(RefusedModel)}))
                 elif self._strict_startup:
-                    raise
+                    _give_up(f"modelseal: {error}")
         return found
 
     async def find(self, name: str) -> Sequence[ModelSettings]:
