@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import resource
@@ -119,7 +120,7 @@ def test_kill_in_the_middle_of_signing_loses_nothing_that_was_promised(
         while True:
             try:
                 answer = client.ask("/api/v2/log/entries", client.entry(p256, leaf))
-            except OSError:
+            except (OSError, http.client.HTTPException):
                 return
             if answer.status == 201:
                 promised.append(answer.json)
@@ -302,7 +303,12 @@ def test_documents_over_http_are_the_same_and_say_that_nothing_vouches_for_them(
         assert out.read_text() == local.stdout
     assert run("trust-config", "--data", instance.data, "--instance", instance.url).returncode == 2
     assert run("trust-config", "--instance", "http://127.0.0.1:1").returncode == 3
-    assert run("trust-config", "--instance", "file:///etc/passwd").returncode == 2
+    for url in ("file:///etc/passwd", "http://[", "http://", "nonsense", "http://a\nb"):
+        refused = run("trust-config", "--instance", url)
+        assert refused.returncode == 2, refused
+        assert "bad-url" in refused.stderr
+    assert run("trust-config", "--instance", f"{instance.url}/keys").returncode == 3
+    assert run("trust-config", "--instance", "http://127.0.0.1:1/a b").returncode == 3
 
 
 def test_json_events_without_secrets(start_instance, raw_client, p256, tmp_path):
@@ -319,3 +325,10 @@ def test_json_events_without_secrets(start_instance, raw_client, p256, tmp_path)
     assert token.rpartition(".")[0] not in text
     assert "very-secret" not in text
     assert "\x1b" not in text
+
+
+def test_without_the_extra_it_says_what_to_install(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text("import sys; sys.modules['uvicorn'] = None")
+    refused = run("up", "--data", tmp_path / "d", env=os.environ | {"PYTHONPATH": str(tmp_path)})
+    assert refused.returncode == 2
+    assert "modelseal[instance]" in refused.stderr

@@ -53,9 +53,18 @@ def command() -> None:
 @reporting_errors
 def up(data: Path | None, host: str, port: int, log_format: str, users: Path | None) -> None:
     """Start the instance; the first line on stdout is its URL, once it answers."""
+    from modelseal.errors import UsageError
     from modelseal.instance import logs
-    from modelseal.instance.server import serve
     from modelseal.instance.users import read_users
+
+    try:
+        from modelseal.instance.server import serve
+    except ImportError as error:
+        raise UsageError(
+            "missing-extra",
+            f"Running an instance needs {error.name}, which is not installed.",
+            "Install it with: pip install 'modelseal[instance]'",
+        ) from error
 
     logs.configure(as_json=log_format == "json")
     serve(

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
+from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
-from urllib.error import URLError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
@@ -43,7 +43,7 @@ def from_url(url: str, name: str) -> bytes:
         UsageError: `url` is not an http(s) URL.
         Undecided: no such answer came.
     """
-    if urlsplit(url).scheme not in {"http", "https"}:
+    if not _is_http(url):
         raise UsageError("bad-url", f"{shown(url)!r} is not an http or https URL.")
     request = Request(f"{url.rstrip('/')}/{name}.json")  # noqa: S310 - the scheme was checked
     try:
@@ -52,7 +52,7 @@ def from_url(url: str, name: str) -> bytes:
         document: dict[str, Any] = as_kind(
             parse_json(body, what=name, limit=_LIMIT), dict, what=name
         )
-    except (URLError, OSError, ValueError, FormatError) as error:
+    except (OSError, HTTPException, ValueError, FormatError) as error:
         raise Undecided(
             "instance-unreachable",
             f"The instance at {shown(url)} did not give its {name}: {shown(str(error))}.",
@@ -73,6 +73,14 @@ def write(path: Path, body: bytes) -> None:
         raise Undecided(
             "cannot-write", f"{shown(str(path))} cannot be written: {shown(str(error))}."
         ) from error
+
+
+def _is_http(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and url.isprintable()
+    except ValueError:
+        return False
 
 
 class _NoRedirect(HTTPRedirectHandler):
