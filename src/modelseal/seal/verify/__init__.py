@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The verifier: whether a bundle is what a trust root vouches for (docs/verification.md)."""

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Signatures by the keys that Sigstore clients, logs and authorities use.
+
+Which hash goes with which key stands in one table, after Sigstore's algorithm registry
+(sigstore/architecture-docs, algorithm-registry.md).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa, utils
+
+from modelseal.errors import FormatError, Unverified, shown
+
+PublicKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey
+HashName = Literal["sha256", "sha384", "sha512"]
+Padding = Literal["pkcs1v15", "pss"]
+
+HASHES: dict[HashName, hashes.HashAlgorithm] = {
+    "sha256": hashes.SHA256(),
+    "sha384": hashes.SHA384(),
+    "sha512": hashes.SHA512(),
+}
+# The first is what signers use; P-384 and P-521 with SHA-256 is what cosign 2 wrote.
+_CURVES: dict[str, tuple[HashName, ...]] = {
+    "secp256r1": ("sha256",),
+    "secp384r1": ("sha384", "sha256"),
+    "secp521r1": ("sha512", "sha256"),
+}
+_RSA_BITS = range(2048, 8192 + 1)  # a larger key only burns the verifier's time
+_SIGNATURE_LIMIT = 1024  # bytes; RSA 8192, the longest
+
+
+@dataclass(frozen=True)
+class Prehashed:
+    """A message of which only the digest is at hand."""
+
+    algorithm: HashName
+    digest: bytes
+
+
+def load_pem(pem: bytes) -> PublicKey:
+    """Return the public key in `pem` (RFC 7468 section 13, SubjectPublicKeyInfo).
+
+    Raises:
+        FormatError: not a public key, or of a kind that is not taken.
+    """
+    try:
+        return accepted(serialization.load_pem_public_key(pem))
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise _unreadable(error) from error
+
+
+def load_der(der: bytes) -> PublicKey:
+    """Return the public key in `der` (SubjectPublicKeyInfo, or PKCS#1 for an RSA key).
+
+    Raises:
+        FormatError: as for `load_pem`.
+    """
+    try:
+        return accepted(serialization.load_der_public_key(der))
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise _unreadable(error) from error
+
+
+def accepted(key: object) -> PublicKey:
+    """Return `key` if it is P-256, P-384, P-521, Ed25519, or RSA of 2048 to 8192 bits.
+
+    Raises:
+        FormatError: any other key.
+    """
+    if isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name in _CURVES:
+        return key
+    if isinstance(key, ed25519.Ed25519PublicKey):
+        return key
+    if isinstance(key, rsa.RSAPublicKey) and key.key_size in _RSA_BITS:
+        return key
+    raise FormatError(
+        "unsupported-key",
+        "The key is none of P-256, P-384, P-521, Ed25519 and RSA of 2048 to 8192 bits.",
+        "Sign with a P-256 key, as every Sigstore client does by default.",
+    )
+
+
+def spki(key: PublicKey) -> bytes:
+    """Return the DER SubjectPublicKeyInfo of `key` (RFC 5280 section 4.1)."""
+    return key.public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+
+
+def hash_names(key: PublicKey) -> tuple[HashName, ...]:
+    """Return the hashes with which `key` may sign, the usual one first.
+
+    Ed25519 has none: it signs messages (RFC 8032 section 5.1).
+    """
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        return _CURVES[key.curve.name]
+    return () if isinstance(key, ed25519.Ed25519PublicKey) else ("sha256",)
+
+
+def check_signature(
+    key: PublicKey, signature: bytes, message: bytes | Prehashed, rsa_padding: Padding = "pkcs1v15"
+) -> None:
+    """Check that `signature` is one of `message` by `key`.
+
+    A whole message is tried with each hash of the key.
+
+    Raises:
+        Unverified: it is not ("signature-invalid").
+        FormatError: a digest under an Ed25519 key ("unsupported-digest").
+    """
+    if not signature or len(signature) > _SIGNATURE_LIMIT:
+        raise _invalid()
+    if isinstance(message, Prehashed):
+        _check_digest(key, signature, message, rsa_padding)
+    elif isinstance(key, ed25519.Ed25519PublicKey):
+        try:
+            key.verify(signature, message)
+        except InvalidSignature as error:
+            raise _invalid() from error
+    else:
+        _check_any_hash(key, signature, message, rsa_padding)
+
+
+def _check_any_hash(
+    key: ec.EllipticCurvePublicKey | rsa.RSAPublicKey,
+    signature: bytes,
+    message: bytes,
+    rsa_padding: Padding,
+) -> None:
+    for name in hash_names(key):
+        hasher = hashes.Hash(HASHES[name])
+        hasher.update(message)
+        try:
+            _check_digest(key, signature, Prehashed(name, hasher.finalize()), rsa_padding)
+        except Unverified:
+            continue
+        return
+    raise _invalid()
+
+
+def _check_digest(
+    key: PublicKey, signature: bytes, message: Prehashed, rsa_padding: Padding
+) -> None:
+    if isinstance(key, ed25519.Ed25519PublicKey):
+        raise FormatError(
+            "unsupported-digest",
+            "An Ed25519 key signs the artifact itself, of which only the digest is at hand.",
+            "Sign with a P-256 key, as every Sigstore client does by default.",
+        )
+    algorithm = HASHES[message.algorithm]
+    if message.algorithm not in hash_names(key) or len(message.digest) != algorithm.digest_size:
+        raise _invalid()
+    prehashed = utils.Prehashed(algorithm)
+    try:
+        if isinstance(key, ec.EllipticCurvePublicKey):
+            key.verify(signature, message.digest, ec.ECDSA(prehashed))
+        elif rsa_padding == "pss":
+            salt = padding.PSS(padding.MGF1(algorithm), padding.PSS.DIGEST_LENGTH)
+            key.verify(signature, message.digest, salt, prehashed)
+        else:
+            key.verify(signature, message.digest, padding.PKCS1v15(), prehashed)
+    except InvalidSignature as error:
+        raise _invalid() from error
+
+
+def _invalid() -> Unverified:
+    return Unverified("signature-invalid", "The signature does not fit what was signed.")
+
+
+def _unreadable(error: Exception) -> FormatError:
+    return FormatError("bad-key", f"The public key cannot be read: {shown(str(error))}.")
