@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What docs/ tells people to write and type, written and typed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import joblib
+import pytest
+from mlserver import settings
+
+from modelseal.policy import document
+from modelseal.servers.mlserver import VerifiedModelRepository
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+
+
+def blocks(page: str, language: str) -> list[str]:
+    fenced = re.compile(rf"^```{language}\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+    found = fenced.findall((DOCS / page).read_text())
+    assert found
+    return found
+
+
+@pytest.fixture
+def environment():
+    return os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+
+
+def test_python_page(tmp_path, instance, environment):
+    (tmp_path / "models" / "digits").mkdir(parents=True)
+    joblib.dump([1, 2, 3], tmp_path / "models" / "digits" / "model.joblib")
+    (tmp_path / "sigstore.url").write_text(instance.issuer + "\n")
+    (tmp_path / "trust.json").write_bytes(instance.trust_config.read_bytes())
+
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(blocks("python.md", "python"))],
+        cwd=tmp_path, env=environment | {"MODELSEAL_IDENTITY_TOKEN": instance.token()},
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "[1, 2, 3]" in done.stdout
+    assert "digest-mismatch added: 'extra.py'" in done.stdout
+    assert "model.joblib True" in done.stdout
+
+
+def test_instance_page(tmp_path, environment):
+    script = "set -euo pipefail\n" + "\n".join(blocks("instance.md", "sh"))
+    log = tmp_path.with_suffix(".log")
+    with log.open("w") as said:
+        typed = subprocess.Popen(
+            ["bash", "-c", script], cwd=tmp_path, env=environment, stdin=subprocess.DEVNULL,
+            stdout=said, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+        try:
+            code = typed.wait(timeout=120)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(typed.pid, signal.SIGTERM)
+
+    assert code == 0, log.read_text()
+    assert "OK artifact: signed by alice@example.com" in log.read_text()
+    assert "OK: artifact" in log.read_text()
+
+
+def test_the_policy_of_the_mlserver_page_is_one(tmp_path):
+    (text,) = blocks("mlserver.md", "toml")
+
+    policy = document.parse(text, tmp_path)
+
+    assert len(policy.rules) == 2
+    assert policy.trust_root == tmp_path / "trusted_root.json"
+
+
+def test_the_json_of_the_mlserver_page_is_what_mlserver_takes():
+    configuration, digits, index, wrapped = map(json.loads, blocks("mlserver.md", "json"))
+
+    made = settings.Settings(**configuration)
+    assert made.model_repository_implementation is VerifiedModelRepository
+    assert made.model_repository_implementation_args.keys() == {"models", "policy", "store"}
+    for values in (digits, wrapped):
+        assert settings.ModelSettings(**values).name == "digits"
+    assert {entry["name"] for entry in index} == {"digits", "tampered"}
