@@ -119,7 +119,7 @@ def write_atomic(path: Path, data: bytes, *, overwrite: bool = True, mode: int =
             temporary.replace(path)
         else:
             os.link(temporary, path)  # unlike rename, fails when somebody was faster
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except FileExistsError as error:
         raise exists(path) from error
     except OSError as error:
@@ -134,7 +134,12 @@ def exists(path: Path) -> UsageError:
     return UsageError("already-exists", message, "Use --overwrite to replace it.")
 
 
-def _sync_folder(path: Path) -> None:
+def sync_folder(path: Path) -> None:
+    """Make the names in folder `path` durable: a rename is not, until its folder is.
+
+    Raises:
+        OSError: it cannot be done.
+    """
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)

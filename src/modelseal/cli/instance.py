@@ -61,7 +61,7 @@ def up(data: Path | None, host: str, port: int, log_format: str, users: Path | N
         from modelseal.instance.server import serve
     except ImportError as error:
         raise UsageError(
-            "missing-extra",
+            "extra-missing",
             f"Running an instance needs {error.name}, which is not installed.",
             "Install it with: pip install 'modelseal[instance]'",
         ) from error
@@ -113,6 +113,7 @@ def _document_command(name: str, what: str) -> None:
     @reporting_errors
     def document(data: Path | None, url: str | None, out: Path | None) -> None:
         from modelseal.errors import UsageError
+        from modelseal.files import write_atomic
         from modelseal.instance import fetch
 
         if url is not None and data is not None:
@@ -129,7 +130,7 @@ def _document_command(name: str, what: str) -> None:
         if out is None:
             click.echo(body, nl=False)
         else:
-            fetch.write(out, body)
+            write_atomic(out, body)
 
 
 _document_command("trust-config", "client trust config (trusted root and signing config)")

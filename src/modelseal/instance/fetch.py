@@ -12,7 +12,6 @@ from modelseal.errors import FormatError, Undecided, UsageError, shown
 from modelseal.formats.strict import as_kind, parse_json
 from modelseal.instance import state as states
 from modelseal.instance import trust
-from modelseal.instance.files import write_whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,20 +58,6 @@ def from_url(url: str, name: str) -> bytes:
             "Check the URL, and that `modelseal instance up` runs there.",
         ) from error
     return trust.to_bytes(document)
-
-
-def write(path: Path, body: bytes) -> None:
-    """Write a document to `path`, whole or not at all; it is public, so others may read it.
-
-    Raises:
-        Undecided: it cannot be written.
-    """
-    try:
-        write_whole(path, body, mode=0o644)
-    except OSError as error:
-        raise Undecided(
-            "cannot-write", f"{shown(str(path))} cannot be written: {shown(str(error))}."
-        ) from error
 
 
 def _is_http(url: str) -> bool:

@@ -27,10 +27,10 @@ from typing import TYPE_CHECKING
 import rfc8785
 
 from modelseal.errors import FormatError, Undecided, shown
+from modelseal.files import sync_folder, write_atomic
 from modelseal.formats.strict import as_kind, member, parse_json
 from modelseal.instance import keys as instance_keys
 from modelseal.instance.database import Database
-from modelseal.instance.files import sync_folder, write_whole
 from modelseal.instance.tlog import TransparencyLog
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ def _give_birth(folder: Path, start: datetime) -> None:
 
 def _write_settings(folder: Path, url: str, origin: str, start: datetime) -> None:
     settings = {"url": url, "origin": origin, "start": start.strftime(_TIME)}
-    write_whole(folder / "instance.json", rfc8785.dumps(settings))
+    write_atomic(folder / "instance.json", rfc8785.dumps(settings), mode=0o600)
 
 
 def _check_owner(data: Path) -> None:
