@@ -155,5 +155,5 @@ def _write_error(error: OSError, path: Path) -> ModelSealError:
     return Undecided(
         "cannot-write",
         f"'{said}' cannot be written: {reason}.",
-        "Choose another place with --bundle.",
+        "Choose another place, or free this one.",
     )
