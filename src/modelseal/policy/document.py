@@ -177,7 +177,7 @@ def _line_of(text: str, where: str, key: str | None) -> int | None:
     people: in other spellings (inline tables, dotted keys) the first line with the word must do.
     """
     table, rules, header = "", 0, None
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if match := _HEADER.match(line):
             table = match[2].replace('"', "").replace("'", "").replace(" ", "")
             if match[1] == "[[":
@@ -192,7 +192,7 @@ def _line_of(text: str, where: str, key: str | None) -> int | None:
                 return number
     if header is not None or key is None:
         return header
-    return next((n for n, line in enumerate(text.splitlines(), 1) if key in line), None)
+    return next((n for n, line in enumerate(text.split("\n"), 1) if key in line), None)
 
 
 def to_toml(policy: Policy) -> str:

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from modelseal.formats import oms
+from modelseal.model.diff import ManifestDiff
+from modelseal.policy.evaluate import evaluate
+from modelseal.policy.rules import Policy, Rule, Signer
+from modelseal.seal.authenticate import Authenticated
+from modelseal.seal.identity import Identity
+
+ISSUER = "https://issuer.example"
+SIGNERS = (Signer("alice", "alice@example.com", ISSUER), Signer("bob", "bob@example.com", ISSUER))
+
+
+def _authenticated(subject="alice@example.com", issuer=ISSUER):
+    manifest = oms.Manifest((oms.Resource("a", bytes(32)),))
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    return Authenticated(Identity(subject, issuer), now, "oms", manifest, 1, "a file")
+
+
+def _verdict(rules, model="m", diff=None, **signer):
+    policy = Policy(SIGNERS, tuple(rules))
+    return evaluate(model, _authenticated(**signer), diff or ManifestDiff(), policy)
+
+
+def test_accepted_with_every_check():
+    verdict = _verdict([Rule(("*",), ("alice", "bob"))])
+    assert verdict
+    assert verdict.code == "accepted"
+    assert [check.name for check in verdict.checks] == ["signature", "rule", "signer", "files"]
+
+
+def test_first_rule_that_covers_the_model_decides():
+    rules = [Rule(("m-*",), ("bob",)), Rule(("*",), ("alice",))]
+    assert _verdict(rules, model="other")
+    refused = _verdict(rules, model="m-1")
+    assert (refused.status, refused.code) == ("refused", "identity-mismatch")
+
+
+def test_globs_are_case_sensitive_and_a_model_without_a_rule_is_refused():
+    for model in ("Digits", "digits2", "x"):
+        assert _verdict([Rule(("digits", "x-?"), ("alice",))], model=model).code == "no-rule"
+    assert _verdict([], model="m").code == "no-rule"
+
+
+@pytest.mark.parametrize(
+    ("subject", "issuer", "code"),
+    [
+        ("mallory@example.com", ISSUER, "identity-mismatch"),
+        ("alice@example.com", "https://evil.example", "issuer-mismatch"),
+        ("mallory@example.com", "https://evil.example", "identity-mismatch"),
+        ("Alice@example.com", ISSUER, "identity-mismatch"),
+        ("alice@example.com ", ISSUER, "identity-mismatch"),
+        ("alice@example.com", ISSUER + "/", "issuer-mismatch"),
+    ],
+)
+def test_one_expected_signer_is_said_with_the_one_found(subject, issuer, code):
+    policy = Policy.for_signer("alice@example.com", ISSUER)
+    verdict = evaluate("m", _authenticated(subject, issuer), ManifestDiff(), policy)
+    assert (bool(verdict), verdict.code) == (False, code)
+    found, expected = (
+        (subject, "alice@example.com") if code == "identity-mismatch" else (issuer, ISSUER)
+    )
+    assert f"'{found}', not '{expected}'" in verdict.message
+
+
+def test_none_of_several():
+    verdict = _verdict([Rule(("*",), ("alice", "bob"))], subject="mallory@example.com")
+    assert verdict.code == "signer-not-accepted"
+    assert "bob@example.com" in verdict.message
+
+
+def test_pair_of_one_signers_identity_with_anothers_issuer():
+    signers = (Signer("a", "a@x", "https://one"), Signer("b", "b@x", "https://two"))
+    policy = Policy(signers, (Rule(("*",), ("a", "b")),))
+    found = _authenticated("a@x", "https://two")
+    assert evaluate("m", found, ManifestDiff(), policy).code == "signer-not-accepted"
+
+
+def test_other_files_than_signed():
+    verdict = _verdict([Rule(("*",), ("alice",))], diff=ManifestDiff(changed=("a",)))
+    assert (verdict.status, verdict.code) == ("refused", "digest-mismatch")
+    assert "changed: 'a'" in verdict.message
