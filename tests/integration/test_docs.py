@@ -53,7 +53,7 @@ def test_python_page(tmp_path, instance, environment):
 
 
 def test_instance_page(tmp_path, environment):
-    script = "set -euo pipefail\n" + "\n".join(blocks("instance.md", "sh"))
+    script = "set -euo pipefail\n" + "\n".join(blocks("instance.md", "sh")) + "wait || true\n"
     log = tmp_path.with_suffix(".log")
     with log.open("w") as said:
         typed = subprocess.Popen(

@@ -25,7 +25,7 @@ def script(section: str) -> str:
     parts = []
     for language, code in _BLOCK.findall(section):
         parts.append(code if language == "sh" else f"python - <<'PYTHON'\n{code}PYTHON\n")
-    return "set -euo pipefail\n" + "\n".join(parts)
+    return "set -euo pipefail\n" + "\n".join(parts) + "wait || true\n"
 
 
 def on_free_ports(text: str) -> str:
