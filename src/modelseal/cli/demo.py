@@ -49,13 +49,12 @@ def command(keep: Path | None, *, fast: bool) -> None:
             f"The demo needs packages that are not installed: {', '.join(missing)}.",
             "Install them with: pip install 'modelseal[demo]'",
         )
-    from modelseal.cli._demo.children import Children, quiet, unwinding_on_signals
+    from modelseal.cli._demo.children import Children, Ending
 
     with ExitStack() as stack:
-        stack.enter_context(unwinding_on_signals())
+        ending = stack.enter_context(Ending())
         folder = _folder(keep, stack)
-        children = stack.enter_context(Children())
-        stack.callback(quiet)  # runs first: nothing may interrupt the clean-up
+        children = stack.enter_context(Children(ending))
         as_told = _tell(folder, children, fast=fast)
     if keep is not None:
         click.echo(f"Everything that was written is in {shown(str(folder))}.")

@@ -3,14 +3,18 @@ from __future__ import annotations
 
 import io
 import os
+import pickle
 import pickletools
+import signal
+import time
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from modelseal.cli._demo import children, telling
-from modelseal.cli._demo.story import STEPS, Payload, pickle
+from modelseal.cli._demo.signing import Payload
+from modelseal.cli._demo.story import STEPS
 from modelseal.cli._demo.telling import NotAsTold, Step
 
 
@@ -83,7 +87,7 @@ def test_children_are_not_sent_through_proxies_and_not_reconfigured(monkeypatch)
 
 def test_a_child_that_ends_early_is_told_with_its_last_words(tmp_path):
     log = tmp_path / "log"
-    with children.Children() as started:
+    with children.Children(children.Ending()) as started:
         child = started.start(["sh", "-c", "echo gone; exit 3"], tmp_path, log)
         with pytest.raises(children.NotStarted, match="exit code 3:\ngone"):
             children.wait_until(lambda: False, child, log, 60)
@@ -92,14 +96,41 @@ def test_a_child_that_ends_early_is_told_with_its_last_words(tmp_path):
 def test_children_of_children_end_too(tmp_path):
     log = tmp_path / "log"
     command = ["sh", "-c", "trap '' TERM; sleep 600 & echo $!; wait"]
-    with children.Children() as started:
+    with children.Children(children.Ending()) as started:
         child = started.start(command, tmp_path, log)
         children.wait_until(lambda: "\n" in log.read_text(), child, log, 60)
         grandchild = Path("/proc", log.read_text().strip())
         assert grandchild.exists()
 
     # without an init to reap it, its entry stays as that of a dead process
-    assert not grandchild.exists() or "State:\tZ" in (grandchild / "status").read_text()
+    for _ in range(100):
+        if not grandchild.exists() or "State:\tZ" in (grandchild / "status").read_text():
+            return
+        time.sleep(0.1)
+    pytest.fail("it still runs")
+
+
+@pytest.mark.parametrize(
+    ("number", "raised"),
+    [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit), (signal.SIGHUP, SystemExit)],
+)
+def test_a_signal_waits_until_a_child_is_known_and_then_unwinds_once(number, raised):
+    before = signal.getsignal(number)
+    known = []
+
+    def interrupted() -> None:
+        with children.Ending() as ending:
+            try:
+                with ending.held():
+                    signal.raise_signal(number)
+                    known.append("child")
+            finally:
+                signal.raise_signal(number)  # impatient
+
+    with pytest.raises(raised):
+        interrupted()
+    assert known
+    assert signal.getsignal(number) is before
 
 
 def test_free_ports_are_different():

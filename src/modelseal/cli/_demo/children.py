@@ -13,7 +13,7 @@ import sysconfig
 import time
 from contextlib import contextmanager, suppress
 from types import MappingProxyType
-from typing import IO, TYPE_CHECKING, Self
+from typing import IO, TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _GRACE = 5.0  # seconds that a child has to end by itself
 _PATIENCE = 120.0  # seconds for a command
 _PAUSE = 0.1  # seconds between two looks
-_ENDING = (signal.SIGTERM, signal.SIGHUP)
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 # Proxies would send loopback requests away; the others would change what the story shows.
 _NOT_INHERITED = ("MLSERVER_", "MODELSEAL_", "PYTHONPATH", "SIGSTORE_")
@@ -33,19 +33,66 @@ class NotStarted(Exception):  # noqa: N818 - read aloud: "raise NotStarted"
     """A child ended, or kept silent for too long, before it was ready."""
 
 
-class Children:
-    """Starts children, each in a process group of its own, and ends them all at exit.
+class Ending:
+    """Makes Ctrl-C, SIGTERM and SIGHUP unwind the stack, so that everything is cleaned up.
 
     Used as a context manager.
     """
 
     def __init__(self) -> None:
+        self._before: dict[int, Any] = {}
+        self._held = False
+        self._pending: int | None = None
+
+    def __enter__(self) -> Self:
+        self._before = {number: signal.signal(number, self._unwind) for number in _ENDING}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Let a signal wait for the end of the block: a child must be known before it can end."""
+        self._held = True
+        try:
+            yield
+        finally:
+            self._held = False
+        if self._pending is not None:
+            self._unwind(self._pending, None)
+
+    def _unwind(self, number: int, _frame: FrameType | None) -> None:
+        if self._held:
+            self._pending = number
+            return
+        self.ignore()  # a second signal must not cut the clean-up short
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
+        sys.exit(128 + number)
+
+    def ignore(self) -> None:
+        """Ignore further requests to end: we are ending."""
+        for number in self._before:
+            signal.signal(number, signal.SIG_IGN)
+
+
+class Children:
+    """Starts children, each in a process group of its own, and ends them all at exit.
+
+    Used as a context manager, within an `Ending`.
+    """
+
+    def __init__(self, ending: Ending) -> None:
+        self._ending = ending
         self._running: list[subprocess.Popen[str]] = []
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._ending.ignore()
         self.end()
 
     def start(self, command: Sequence[str], cwd: Path, log: Path) -> subprocess.Popen[str]:
@@ -63,17 +110,18 @@ class Children:
     def _start(
         self, command: Sequence[str], cwd: Path, env: dict[str, str], said: IO[bytes] | int
     ) -> subprocess.Popen[str]:
-        child = subprocess.Popen(
-            [program(command[0]), *command[1:]],
-            cwd=cwd,
-            env=env,
-            stdin=subprocess.DEVNULL,
-            stdout=said,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,  # so that its own children can be ended with it
-        )
-        self._running.append(child)
+        with self._ending.held():
+            child = subprocess.Popen(
+                [program(command[0]), *command[1:]],
+                cwd=cwd,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                text=True,
+                start_new_session=True,  # so that its own children can be ended with it
+            )
+            self._running.append(child)
         return child
 
     def end(self) -> None:
@@ -140,25 +188,3 @@ def free_ports(count: int) -> list[int]:
     finally:
         for one in taken:
             one.close()
-
-
-@contextmanager
-def unwinding_on_signals() -> Iterator[None]:
-    """Make SIGTERM and SIGHUP unwind the stack as Ctrl-C does, so that everything is cleaned up."""
-
-    def unwind(number: int, _frame: FrameType | None) -> None:
-        quiet()  # a second signal must not cut the clean-up short
-        sys.exit(128 + number)
-
-    before = {number: signal.signal(number, unwind) for number in _ENDING}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def quiet() -> None:
-    """Ignore further requests to end: we are ending."""
-    for number in (signal.SIGINT, *_ENDING):
-        signal.signal(number, signal.SIG_IGN)
