@@ -29,7 +29,7 @@ _HINT = "Keep settings, policy and store in folders of their own and start the s
 
 @dataclass(frozen=True)
 class Places:
-    """Checked at start, real paths: what to believe, where hostile models lie, where copies go."""
+    """Checked at start: where hostile models lie, where copies go, what to believe."""
 
     models: Path
     store: Path
@@ -49,7 +49,8 @@ def checked(
         FormatError, Undecided: the policy or the trusted root cannot be read.
     """
     start = _real(start)
-    models = _real(start / models)
+    given = start / models  # may be a link that is turned to a new release while the server runs
+    models = _real(given)
     if not models.is_dir():
         message = f"The models folder '{shown(str(models))}' does not exist."
         raise UsageError("no-models-folder", message, "Check 'models' in settings.json.")
@@ -64,7 +65,7 @@ def checked(
     for what, path in own.items():
         if path.is_relative_to(models) or models.is_relative_to(path):
             raise _too_near(what, path, models)
-    return Places(models, private, rules, trust.from_file(trusted))
+    return Places(given, private, rules, trust.from_file(trusted))
 
 
 def _check_imports(models: Path, start: Path, import_path: Iterable[str]) -> None:

@@ -23,6 +23,12 @@ def not_found(name: str) -> Refused:
     return Refused(f"Model '{shown(name)}' not found", HTTPStatus.NOT_FOUND)
 
 
+def unlistable() -> Refused:
+    """Return the answer when the models folder itself cannot be read."""
+    text = "Cannot list the models, see the server's log [models-unreadable]"
+    return Refused(text, HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
 def refused(name: str, error: Exception) -> Refused:
     """Return the answer to `error` about the model `name`: one bounded line, ending in the code."""
     said = f"model '{shown(name)}'"

@@ -21,7 +21,7 @@ from modelseal.errors import FormatError, ModelSealError, shown
 from modelseal.servers import settings as signed_settings
 from modelseal.servers import start
 from modelseal.servers.mlserver import index
-from modelseal.servers.mlserver.refusal import Refused, not_found, refused
+from modelseal.servers.mlserver.refusal import Refused, not_found, refused, unlistable
 from modelseal.servers.mlserver.settings import check_environment, made
 from modelseal.store import source
 from modelseal.store.admit import admit
@@ -115,7 +115,12 @@ class VerifiedModelRepository(ModelRepository):  # type: ignore[misc] # as above
         return [await self._admitted(name, listing=False)]
 
     def _names(self) -> Sequence[str]:
-        return sorted(e.name for e in self._places.models.iterdir() if self._is_model(e.name))
+        try:
+            found = sorted(entry.name for entry in self._places.models.iterdir())
+        except OSError as error:
+            logger.exception("the models folder cannot be listed")
+            raise unlistable() from error
+        return [name for name in found if self._is_model(name)]
 
     def _is_model(self, name: str) -> bool:
         """Return whether `name` is a folder in `models`, or a link, which is then refused."""

@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The repository in this process: what it hands out, what it remembers, what it answers."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+
+import pytest
+from mlserver.handlers import ModelRepositoryHandlers
+from mlserver.registry import MultiModelRegistry
+from mlserver.types import RepositoryIndexRequest
+
+from modelseal.errors import Undecided
+from modelseal.servers.mlserver import VerifiedModelRepository, index, repository
+from modelseal.servers.mlserver.refusal import Refused, refused
+
+
+@pytest.fixture
+def own(make_site, tmp_path, monkeypatch):
+    site = make_site(tmp_path)
+    monkeypatch.chdir(site.config)
+    return site
+
+
+@pytest.fixture
+def served(own):
+    return VerifiedModelRepository(
+        str(own.config), models="../models", policy="policy.toml", store="../store"
+    )
+
+
+@pytest.fixture
+def admissions(monkeypatch):
+    """Count the admissions that really happen."""
+    real, names = repository.admit, []
+
+    def admit(model, *args, **more):
+        names.append(model.name)
+        return real(model, *args, **more)
+
+    monkeypatch.setattr(repository, "admit", admit)
+    return names
+
+
+def _index(served, *, ready=None):
+    handlers = ModelRepositoryHandlers(served, MultiModelRegistry())
+    answer = asyncio.run(handlers.index(RepositoryIndexRequest(ready=ready)))
+    return {item.name: item.reason for item in answer.root}
+
+
+def test_settings_point_into_the_snapshot(own, served):
+    own.signed("digits", parameters={"uri": "./model.joblib", "version": "3"})
+    (settings,) = asyncio.run(served.find("digits"))
+    assert settings._source is None
+    assert settings.parameters.uri.startswith(f"{own.store}/")
+    assert settings.parameters.uri.endswith("/model.joblib")
+    assert (settings.name, settings.version) == ("digits", "3")
+
+
+def test_without_a_uri_the_folder_of_the_snapshot(own, served):
+    own.signed("digits", parameters=None)
+    (settings,) = asyncio.run(served.find("digits"))
+    assert settings.parameters.uri.startswith(f"{own.store}/")
+
+
+def test_index_explains_and_startup_leaves_out(own, served):
+    own.write("unsigned")
+    own.signed("signed")
+    assert [settings.name for settings in asyncio.run(served.list())] == ["signed"]
+    reasons = _index(served)
+    assert reasons["signed"] == ""
+    assert reasons["unsigned"].endswith("[unsigned]")
+    assert _index(served, ready=True) == {}
+
+
+def test_mlserver_still_has_what_the_reasons_hang_on():
+    assert inspect.iscoroutinefunction(ModelRepositoryHandlers.index)
+
+
+def test_without_it_refused_models_are_left_out(own, served, monkeypatch):
+    own.write("unsigned")
+    plain = inspect.unwrap(ModelRepositoryHandlers.index)
+    monkeypatch.setattr(ModelRepositoryHandlers, "index", plain)
+    assert _index(served) == {}
+    index.explain()
+    assert "unsigned" in _index(served)
+
+
+def test_listing_does_not_admit_an_unchanged_folder_again(own, served, admissions):
+    folder = own.signed("accepted")
+    bad = own.signed("refused")
+    (bad / "model.joblib").write_bytes(b"other")
+    for _ in range(3):
+        _index(served)
+    assert sorted(admissions) == ["accepted", "refused"]
+    (folder / "model.joblib").touch()
+    _index(served)
+    assert sorted(admissions) == ["accepted", "accepted", "refused"]
+
+
+def test_loading_always_admits(own, served, admissions):
+    own.signed("loaded")
+    for _ in range(2):
+        asyncio.run(served.find("loaded"))
+    assert admissions == ["loaded", "loaded"]
+
+
+def test_loading_and_listing_at_once_copy_once(own, served):
+    own.signed("busy")
+
+    async def many():
+        return await asyncio.gather(*(served.find("busy") for _ in range(8)), served.list())
+
+    asyncio.run(many())
+    assert len(list(own.store.iterdir())) == 2
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "a/b", "../m", "a\0b", ".git", "x" * 256, "\udcff"]
+)
+def test_names_that_no_model_has(served, name):
+    with pytest.raises(Refused) as missing:
+        asyncio.run(served.find(name))
+    assert missing.value.status_code == 404
+    assert str(missing.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("settings", "code"),
+    [
+        ({"inputs": "many"}, "bad-settings"),
+        ({"parameters": {"version": ["1"]}}, "bad-settings"),
+        ({"parameters": []}, "wrong-type"),
+        ({"implementation": 7}, "wrong-type"),
+    ],
+)
+def test_signed_settings_that_make_no_sense(own, served, settings, code):
+    own.signed("odd", **settings)
+    with pytest.raises(Refused) as no:
+        asyncio.run(served.find("odd"))
+    assert str(no.value).endswith(f"[{code}]")
+    assert no.value.status_code == 400
+
+
+def test_folder_without_settings(own, served):
+    folder = own.write("bare")
+    (folder / "model-settings.json").unlink()
+    own.sign(folder)
+    with pytest.raises(Refused, match=r"\[no-settings\]"):
+        asyncio.run(served.find("bare"))
+
+
+def test_a_fault_of_ours_is_a_500_without_details(own, served, monkeypatch):
+    own.signed("fine")
+
+    def broken(*_, **__):
+        raise RuntimeError("/secret/path")
+
+    monkeypatch.setattr(repository, "admit", broken)
+    with pytest.raises(Refused) as no:
+        asyncio.run(served.find("fine"))
+    assert no.value.status_code == 500
+    assert str(no.value).endswith("[internal]")
+    assert "secret" not in str(no.value)
+
+
+def test_status_tells_whose_fault_it_is():
+    for code, status in (("store-full", 500), ("unreadable", 400), ("changed-while-reading", 400)):
+        assert refused("m", Undecided(code, "Said.")).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        ({"models": "../nowhere"}, "no-models-folder"),
+        ({"policy": "nowhere.toml"}, "not-found"),
+        ({"store": "../models/store"}, "models-too-near"),
+    ],
+)
+def test_what_is_wrong_at_the_start_ends_the_process_with_a_sentence(own, arguments, code):
+    places = {"models": "../models", "policy": "policy.toml", "store": "../store", **arguments}
+    with pytest.raises(SystemExit, match=rf"\[{code}\]"):
+        VerifiedModelRepository(str(own.config), **places)
+
+
+def test_a_policy_without_a_trust_root(own):
+    text = own.policy_text().replace(f'[trust]\nroot = "{own.instance.trusted_root}"\n', "")
+    (own.config / "policy.toml").write_text(text)
+    with pytest.raises(SystemExit, match=r"\[no-trust-root\]"):
+        VerifiedModelRepository(str(own.config), "../models", "policy.toml", "../store")
+
+
+def test_models_folder_that_goes_away(own, served):
+    own.models.rmdir()
+    with pytest.raises(Refused, match=r"\[models-unreadable\]") as no:
+        _index(served)
+    assert no.value.status_code == 500
+
+
+def test_models_folder_behind_a_link_that_is_turned(own):
+    (own.folder / "current").symlink_to(own.models)
+    served = VerifiedModelRepository(
+        str(own.config), models="../current", policy="policy.toml", store="../store"
+    )
+    own.signed("digits")
+    asyncio.run(served.find("digits"))
+    (own.models / "digits").rename(own.folder / "digits")
+    (own.folder / "release-2").mkdir()
+    (own.folder / "digits").rename(own.folder / "release-2" / "digits")
+    (own.folder / "current").unlink()
+    (own.folder / "current").symlink_to("release-2")
+    asyncio.run(served.find("digits"))
