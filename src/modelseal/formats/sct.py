@@ -2,6 +2,7 @@
 """Signed certificate timestamps (RFC 6962 section 3), version 1, for certificates that embed them.
 
 SCT:       version(1)=0 log id(32) timestamp(8, ms) extensions<2> algorithms(2) signature<2>
+           algorithms (RFC 5246 section 7.4.1.4.1): SHA-256 with ECDSA, or with RSA
 SCT list:  list<2> of SCT<2>, inside a DER OCTET STRING as extension 1.3.6.1.4.1.11129.2.4.2
 """
 
@@ -11,7 +12,8 @@ from dataclasses import dataclass
 
 from modelseal.errors import FormatError
 
-_SHA256_ECDSA = b"\x04\x03"
+SHA256_ECDSA = b"\x04\x03"
+SHA256_RSA = b"\x04\x01"
 _LOG_ID_SIZE = 32
 _PRECERT_ENTRY = b"\x00\x01"
 _HEAD = 1 + _LOG_ID_SIZE + 8
@@ -19,25 +21,29 @@ _HEAD = 1 + _LOG_ID_SIZE + 8
 
 @dataclass(frozen=True)
 class Sct:
-    """A log's promise, signed with ECDSA over SHA-256; `timestamp` in milliseconds."""
+    """A log's promise, signed over SHA-256; `timestamp` in milliseconds."""
 
     log_id: bytes
     timestamp: int
     signature: bytes
     extensions: bytes = b""
+    algorithms: bytes = SHA256_ECDSA
 
 
-def precert_leaf(timestamp: int, issuer_key_hash: bytes, tbs: bytes) -> bytes:
+def precert_leaf(
+    timestamp: int, issuer_key_hash: bytes, tbs: bytes, extensions: bytes = b""
+) -> bytes:
     """Return the Merkle tree leaf of a precertificate (section 3.4).
 
     It is also, byte for byte, what the log signs (section 3.2). `tbs` is the certificate without
-    its SCT extension, `issuer_key_hash` the SHA-256 of the issuer's SubjectPublicKeyInfo.
+    its SCT extension, `issuer_key_hash` the SHA-256 of the issuer's SubjectPublicKeyInfo, and
+    `extensions` those of the SCT.
     """
     if len(issuer_key_hash) != _LOG_ID_SIZE:
         raise FormatError("bad-sct", "An issuer key hash is 32 bytes long.")
     return (
         b"\x00\x00" + timestamp.to_bytes(8, "big") + _PRECERT_ENTRY + issuer_key_hash
-        + _vector(tbs, 3) + _vector(b"", 2)
+        + _vector(tbs, 3) + _vector(extensions, 2)
     )  # fmt: skip
 
 
@@ -51,7 +57,7 @@ def parse_sct_list(der: bytes) -> list[Sct]:
     """Return the SCTs of the extension's DER value.
 
     Raises:
-        FormatError: anything but a list of version 1 SCTs signed with ECDSA over SHA-256.
+        FormatError: anything but a list of version 1 SCTs signed over SHA-256.
     """
     reader = _Reader(_open_octet_string(der))
     items = _Reader(reader.vector(2))
@@ -67,7 +73,7 @@ def _format_sct(sct: Sct) -> bytes:
         raise FormatError("bad-sct", "A log id is 32 bytes long.")
     return (
         b"\x00" + sct.log_id + sct.timestamp.to_bytes(8, "big")
-        + _vector(sct.extensions, 2) + _SHA256_ECDSA + _vector(sct.signature, 2)
+        + _vector(sct.extensions, 2) + sct.algorithms + _vector(sct.signature, 2)
     )  # fmt: skip
 
 
@@ -78,10 +84,10 @@ def _parse_sct(data: bytes) -> Sct:
     algorithms = reader.take(2)
     signature = reader.vector(2)
     reader.done()
-    if head[0] != 0 or algorithms != _SHA256_ECDSA:
+    if head[0] != 0 or algorithms not in {SHA256_ECDSA, SHA256_RSA}:
         raise FormatError("bad-sct", "The SCT has another version or algorithm.")
     timestamp = int.from_bytes(head[1 + _LOG_ID_SIZE :], "big")
-    return Sct(head[1 : 1 + _LOG_ID_SIZE], timestamp, signature, extensions)
+    return Sct(head[1 : 1 + _LOG_ID_SIZE], timestamp, signature, extensions, algorithms)
 
 
 class _Reader:

@@ -103,6 +103,16 @@ def hash_names(key: PublicKey) -> tuple[HashName, ...]:
     return () if isinstance(key, ed25519.Ed25519PublicKey) else ("sha256",)
 
 
+def key_details(key: PublicKey) -> tuple[str, ...]:
+    """Return what the algorithm registry calls signatures by `key` (`PublicKeyDetails`)."""
+    if isinstance(key, ed25519.Ed25519PublicKey):
+        return ("PKIX_ED25519",)
+    if isinstance(key, rsa.RSAPublicKey):
+        return (f"PKIX_RSA_PKCS1V15_{key.key_size}_SHA256",)
+    curve = {"secp256r1": "P256", "secp384r1": "P384", "secp521r1": "P521"}[key.curve.name]
+    return tuple(f"PKIX_ECDSA_{curve}_SHA_{name[3:]}" for name in hash_names(key))
+
+
 def check_signature(
     key: PublicKey, signature: bytes, message: bytes | Prehashed, rsa_padding: Padding = "pkcs1v15"
 ) -> None:

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What was signed: the signature over it, and that the log entry is about just this signature."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from modelseal.errors import FormatError, Unverified
+from modelseal.formats import dsse, rekor
+from modelseal.seal.verify.signature import (
+    Prehashed,
+    PublicKey,
+    check_signature,
+    hash_names,
+    key_details,
+    load_pem,
+    spki,
+)
+
+if TYPE_CHECKING:
+    from modelseal.formats.bundle import Bundle, LogEntry
+
+_HASH_NAMES = {"SHA2_256": "sha256", "SHA2_384": "sha384", "SHA2_512": "sha512"}
+_OF_PAYLOAD = (rekor.DSSE_V1, rekor.INTOTO_V1, rekor.DSSE_V2)
+
+
+@dataclass(frozen=True)
+class Signer:
+    """Whose signature it is: a key, and its DER certificate if it came with one."""
+
+    key: PublicKey
+    certificate: bytes | None = None
+
+
+def signature_of(bundle: Bundle) -> bytes:
+    """Return the signature that is timestamped and logged."""
+    if isinstance(bundle.content, dsse.Envelope):
+        return bundle.content.signatures[0].sig
+    return bundle.content.signature
+
+
+def message_of(bundle: Bundle, artifact: bytes | Prehashed | None) -> bytes | Prehashed:
+    """Return what must have been signed: the envelope, or else the artifact (DSSE protocol).
+
+    Raises:
+        FormatError: an artifact is wanted and there is none ("no-artifact").
+        Unverified: the digest in the bundle is not the artifact's ("signature-invalid").
+    """
+    if isinstance(bundle.content, dsse.Envelope):
+        return dsse.pae(bundle.content.payload_type, bundle.content.payload)
+    if artifact is None:
+        raise FormatError("no-artifact", "The bundle signs an artifact, which is not given.")
+    noted = bundle.content.digest
+    if noted is not None:
+        algorithm = _HASH_NAMES.get(bundle.content.algorithm or "")
+        if algorithm is None or digest(artifact, algorithm) != noted:
+            raise Unverified("signature-invalid", "The bundle signs another artifact.")
+    return artifact
+
+
+def digest(message: bytes | Prehashed, algorithm: str) -> bytes:
+    """Return the digest of `message`.
+
+    Raises:
+        FormatError: only another digest is at hand ("unsupported-digest").
+    """
+    if isinstance(message, bytes):
+        return hashlib.new(algorithm, message).digest()
+    if message.algorithm != algorithm:
+        raise FormatError(
+            "unsupported-digest",
+            f"The {algorithm.upper()} of the artifact is needed, not its {message.algorithm}.",
+            "Verify with the artifact itself.",
+        )
+    return message.digest
+
+
+def check_content(bundle: Bundle, message: bytes | Prehashed, key: PublicKey) -> None:
+    """Check the signature over `message` (DSSE protocol; Sigstore client spec, "Verification").
+
+    Raises:
+        Unverified: it is not a signature by `key` ("signature-invalid").
+    """
+    check_signature(key, signature_of(bundle), message)
+
+
+def check_body(entry: LogEntry, bundle: Bundle, message: bytes | Prehashed, signer: Signer) -> None:
+    """Check that the log entry is about this signature, by this key, of this content.
+
+    Without it an entry of some other signature would do (CVE-2022-36056).
+
+    Raises:
+        FormatError: the body of the entry cannot be read.
+        Unverified: it is about something else ("log-mismatch").
+    """
+    body = rekor.parse(entry.body)
+    if body.kind != (entry.kind, entry.version) or len(body.signatures) != 1:
+        raise _mismatch()
+    (logged,) = body.signatures
+    if logged.signature != signature_of(bundle) or not _is_signer(logged, signer):
+        raise _mismatch()
+    if body.kind in _OF_PAYLOAD:
+        if not isinstance(bundle.content, dsse.Envelope):
+            raise _mismatch()
+        expected = hashlib.new(body.algorithm, bundle.content.payload).digest()
+    elif body.algorithm not in hash_names(signer.key):
+        raise _mismatch()
+    else:
+        expected = digest(message, body.algorithm)
+    if body.digest != expected:
+        raise _mismatch()
+
+
+def _is_signer(logged: rekor.LoggedSignature, signer: Signer) -> bool:
+    if logged.form != "pem":
+        form = "publicKey" if signer.certificate is None else "x509Certificate"
+        if logged.form != form or logged.key_details not in key_details(signer.key):
+            return False
+        return logged.verifier == (signer.certificate or spki(signer.key))
+    if signer.certificate is None:
+        return spki(load_pem(logged.verifier)) == spki(signer.key)
+    from cryptography import x509  # noqa: PLC0415 - 25 ms that a key need not pay
+    from cryptography.hazmat.primitives.serialization import Encoding  # noqa: PLC0415 - as above
+
+    try:
+        certificate = x509.load_pem_x509_certificate(logged.verifier)
+    except ValueError:
+        return False
+    return certificate.public_bytes(Encoding.DER) == signer.certificate
+
+
+def _mismatch() -> Unverified:
+    return Unverified(
+        "log-mismatch", "The transparency log entry is about another signature than this one."
+    )

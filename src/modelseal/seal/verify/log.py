@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether a signature is in a transparency log: promise, inclusion proof, checkpoint."""
+
+from __future__ import annotations
+
+import json
+import re
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from modelseal.errors import FormatError, Unverified, shown
+from modelseal.formats import checkpoint as checkpoint_format
+from modelseal.formats import merkle, note, rekor
+from modelseal.formats.strict import b64encode
+from modelseal.seal.verify import timestamps
+
+if TYPE_CHECKING:
+    from modelseal.formats.bundle import InclusionProof, LogEntry
+    from modelseal.seal.verify.anchors import Log
+
+# Rekor version 1 names itself freely, then " - " and the number of a tree.
+_TREE_OF_V1 = re.compile(r".+ - [0-9]+")
+
+
+def of_entry(entry: LogEntry, logs: tuple[Log, ...], source: str) -> Log:
+    """Return the trusted log that `entry` says it is in, by its whole id.
+
+    Raises:
+        Unverified: there is none ("unknown-log").
+    """
+    for log in logs:
+        if log.log_id == entry.log_id:
+            return log
+    raise Unverified(
+        "unknown-log",
+        f"The signature is in a log that {shown(source)} does not name.",
+        "Check that this is the trust root of the instance that signed.",
+    )
+
+
+def check_promise(entry: LogEntry, log: Log) -> None:
+    """Check the signed entry timestamp (SET), if there is one: only version 1 logs give it.
+
+    sigstore/rekor, openapi.yaml, `signedEntryTimestamp`: a signature over the RFC 8785 form of
+    body, time, log id and index. The log must have been trusted at that time.
+
+    Raises:
+        Unverified: the log did not sign it ("promise-invalid"), or was not trusted then
+            ("log-expired").
+    """
+    if entry.promise is None:
+        return
+    time = timestamps.integrated(entry)
+    if (entry.kind, entry.version) not in rekor.V1 or time is None:
+        raise Unverified("promise-invalid", "The log entry has a promise that it cannot have.")
+    promised = {
+        "body": b64encode(entry.body),
+        "integratedTime": entry.integrated_time,
+        "logID": entry.log_id.hex(),
+        "logIndex": entry.log_index,
+    }
+    canonical = json.dumps(promised, sort_keys=True, separators=(",", ":")).encode()
+    try:
+        log.check(entry.promise, canonical)
+    except Unverified as error:
+        message = "The log did not make the promise that the bundle has."
+        raise Unverified("promise-invalid", message) from error
+    if time not in log.period:
+        message = "The log was not trusted when it took the signature."
+        raise Unverified("log-expired", message)
+
+
+def check_inclusion(entry: LogEntry, log: Log) -> None:
+    """Check that the entry's body is a leaf of the tree that the log signed.
+
+    RFC 6962 section 2.1.1 and C2SP tlog-checkpoint. Bundles of version 0.1 could do without a
+    proof; here every bundle needs one, for its version is what anybody may write on it.
+
+    Raises:
+        FormatError: a part does not follow its format.
+        Unverified: no proof or not of this leaf ("not-logged"), or of a tree that the log did
+            not sign ("checkpoint-mismatch").
+    """
+    proof = entry.proof
+    if proof is None or proof.checkpoint is None:
+        raise Unverified("not-logged", "The bundle has no proof that the signature was logged.")
+    signed = _checkpoint(proof.checkpoint, log)
+    if (signed.size, signed.root) != (proof.tree_size, proof.root_hash):
+        raise _mismatch("is about another tree than the proof")
+    if not _TREE_OF_V1.fullmatch(signed.origin) and proof.log_index != entry.log_index:
+        # A version 1 log counts its entries over several trees, later ones have one tree.
+        raise Unverified("not-logged", "The proof is about another entry than this one.")
+    _check_leaf(entry.body, proof)
+
+
+def _check_leaf(body: bytes, proof: InclusionProof) -> None:
+    try:
+        leaf = merkle.leaf_hash(body)
+        root = merkle.root_from_inclusion(leaf, proof.log_index, proof.tree_size, proof.hashes)
+    except FormatError as error:
+        raise Unverified("not-logged", error.message) from error
+    if root != proof.root_hash:
+        raise Unverified("not-logged", "The proof does not show that the signature was logged.")
+
+
+def _checkpoint(text: str, log: Log) -> checkpoint_format.Checkpoint:
+    """Return what the log signed (C2SP signed-note, "Verifying signatures").
+
+    Signatures of others, such as witnesses, are passed over. The origin is the log's host name,
+    but for version 1 logs.
+    """
+    try:
+        signed = note.parse_note(text.encode())
+    except UnicodeEncodeError as error:  # JSON can spell half a character
+        raise FormatError("bad-note", "The signed note is no text.") from error
+    found = checkpoint_format.parse_checkpoint(signed.text)
+    named_by_host = not _TREE_OF_V1.fullmatch(found.origin)
+    if named_by_host and found.origin != log.host:
+        raise _mismatch("is of another log")
+    for one in signed.signatures:
+        if one.key_hash != log.log_id[: note.KEY_HASH_SIZE]:
+            continue
+        if named_by_host and one.name != log.host:
+            continue
+        with suppress(Unverified):
+            log.check(one.signature, signed.text.encode())
+            return found
+    raise _mismatch("is not signed by the log")
+
+
+def _mismatch(what: str) -> Unverified:
+    return Unverified("checkpoint-mismatch", f"The checkpoint in the bundle {what}.")
