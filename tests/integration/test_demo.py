@@ -100,6 +100,29 @@ def test_keep_wants_an_empty_folder(place):
     assert (place / "full" / "mine.txt").read_text() == "mine"
 
 
+def test_nowhere_to_write(place):
+    done = demo(place, "--keep", "/proc/nowhere")
+
+    assert done.returncode == 3
+    assert "[cannot-write]" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_reader_that_goes_away_leaves_nothing(place):
+    with subprocess.Popen(
+        [MODELSEAL, "demo", "--fast"], cwd=place, env=environment(place),
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as story:  # fmt: skip
+        story.stdout.readline()
+        story.stdout.close()
+        _, said = story.communicate(timeout=60)
+
+    assert story.returncode != 0
+    assert "Traceback" not in said
+    assert left_over(place) == []
+    assert list((place / "tmp").iterdir()) == []
+
+
 def test_without_its_packages_it_says_what_to_install(place):
     broken = place / "broken"
     (broken / "sklearn").mkdir(parents=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from modelseal.cli._run import REFUSED, reporting_errors
-from modelseal.errors import UsageError, shown
+from modelseal.errors import Undecided, UsageError, shown
 
 if TYPE_CHECKING:
     from modelseal.cli._demo.children import Children
@@ -63,15 +63,16 @@ def command(keep: Path | None, *, fast: bool) -> None:
 
 
 def _folder(keep: Path | None, stack: ExitStack) -> Path:
-    if keep is None:
-        temporary = tempfile.TemporaryDirectory(prefix="modelseal-demo-")
-        return Path(stack.enter_context(temporary)).resolve()
     try:
+        if keep is None:
+            temporary = tempfile.TemporaryDirectory(prefix="modelseal-demo-")
+            return Path(stack.enter_context(temporary)).resolve()
         keep.mkdir(parents=True, exist_ok=True)
         empty = not any(keep.iterdir())
     except OSError as error:
-        reason = error.strerror or "input/output error"
-        raise UsageError("cannot-write", f"'{shown(str(keep))}': {reason}.") from error
+        what = "The folder for temporary files" if keep is None else f"'{shown(str(keep))}'"
+        message = f"{what} cannot be written: {shown(error.strerror or str(error))}."
+        raise Undecided("cannot-write", message, "Choose another folder with --keep.") from error
     if not empty:
         message = f"'{shown(str(keep))}' is not empty."
         raise UsageError("not-empty", message, "Choose a new folder.")

@@ -82,7 +82,10 @@ class Stage:
             status, said = error.code, error.read()
         except OSError as error:
             raise telling.NotAsTold(f"the server did not answer: {error}") from error
-        return status, json.loads(said) if said.strip() else {}
+        try:
+            return status, json.loads(said) if said.strip() else {}
+        except ValueError as error:
+            raise telling.NotAsTold(f"{status}, and no JSON: {said[:80]!r}") from error
 
     def ready(self) -> bool:
         """Return whether the model server takes requests."""

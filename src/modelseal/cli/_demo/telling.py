@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import shlex
+import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -52,7 +53,7 @@ def tell(steps: Sequence[Step[S]], stage: S, console: Console) -> bool:
         console.print(step.about, markup=False)
         try:
             outcomes.append((step.run(stage), True))
-        except NotAsTold as error:
+        except (NotAsTold, OSError, subprocess.TimeoutExpired) as error:
             outcomes.append((str(error).splitlines()[0], False))
             console.print(Text(f"NOT AS TOLD: {error}", style="bold red"))
             break
