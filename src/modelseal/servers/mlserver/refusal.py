@@ -25,8 +25,8 @@ def not_found(name: str) -> Refused:
 
 def unlistable() -> Refused:
     """Return the answer when the models folder itself cannot be read."""
-    text = "Cannot list the models, see the server's log [models-unreadable]"
-    return Refused(text, HTTPStatus.INTERNAL_SERVER_ERROR)
+    error = Undecided("models-unreadable", "The models folder cannot be listed.")
+    return Refused(str(error), HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
 def refused(name: str, error: Exception) -> Refused:
