@@ -147,7 +147,7 @@ def _logged_v2(obj: dict[str, Any]) -> LoggedSignature:
     _only(obj, "content", "verifier")
     verifier = member(obj, "verifier", dict, what=_WHAT)
     _only(verifier, "keyDetails", "x509Certificate", "publicKey")
-    details = member(verifier, "keyDetails", str, what=_WHAT)
+    details = optional(verifier, "keyDetails", str, what=_WHAT) or ""  # 0, "unspecified"
     certificate = optional(verifier, "x509Certificate", dict, what=_WHAT)
     key = optional(verifier, "publicKey", dict, what=_WHAT)
     if certificate is not None and key is None:
@@ -226,8 +226,7 @@ def to_bytes(body: Body) -> bytes:
 
 
 def _logged_dict(signature: LoggedSignature) -> dict[str, Any]:
-    verifier = {
-        signature.form: {"rawBytes": b64encode(signature.verifier)},
-        "keyDetails": signature.key_details,
-    }
+    verifier: dict[str, Any] = {signature.form: {"rawBytes": b64encode(signature.verifier)}}
+    if signature.key_details:
+        verifier["keyDetails"] = signature.key_details
     return {"content": b64encode(signature.signature), "verifier": verifier}

@@ -9,7 +9,9 @@ import requests
 from sigstore._internal.tuf import DEFAULT_TUF_URL, STAGING_TUF_URL, TrustUpdater
 from sigstore.errors import Error, TUFError
 from sigstore.models import ClientTrustConfig
+from sigstore_models.trustroot import v1 as trustroot_v1
 
+from modelseal import roots
 from modelseal.errors import FormatError, Undecided, UsageError, shown
 from modelseal.files import read_bounded
 
@@ -62,6 +64,36 @@ def trust_config(
             f"The trust root of {name} cannot be refreshed: {shown(str(cause or error))}.",
             "Check the URL and the network, or use --trust-config.",
         ) from error
+
+
+def assembled(
+    *, trusted_root: Path | None, signing_config: Path | None, staging: bool = False
+) -> ClientTrustConfig:
+    """Return a trust config of two files; a public instance's part where one is missing.
+
+    Raises:
+        UsageError, FormatError, Undecided: as `trust_config`.
+    """
+    if signing_config is None:
+        return trust_config(staging=staging)
+    name = roots.STAGING if staging else roots.PUBLIC_GOOD
+    root = (
+        roots.embedded(name)
+        if trusted_root is None
+        else read_bounded(trusted_root, _CONFIG_LIMIT, "trusted root")
+    )
+    services = read_bounded(signing_config, _CONFIG_LIMIT, "signing config")
+    try:
+        return ClientTrustConfig(
+            trustroot_v1.ClientTrustConfig(
+                media_type=ClientTrustConfig.ClientTrustConfigType.CONFIG_0_1.value,
+                trusted_root=trustroot_v1.TrustedRoot.from_json(root),
+                signing_config=trustroot_v1.SigningConfig.from_json(services),
+            )
+        )
+    except (ValueError, Error) as error:
+        message = f"'{shown(str(signing_config))}' is not a Sigstore signing config."
+        raise FormatError("trust-config", message, shown(str(error))) from error
 
 
 def _tuf_url(instance: str | None, *, staging: bool) -> tuple[str, str]:

@@ -116,7 +116,7 @@ def check_body(entry: LogEntry, bundle: Bundle, message: bytes | Prehashed, sign
 def _is_signer(logged: rekor.LoggedSignature, signer: Signer) -> bool:
     if logged.form != "pem":
         form = "publicKey" if signer.certificate is None else "x509Certificate"
-        if logged.form != form or logged.key_details not in key_details(signer.key):
+        if logged.form != form or logged.key_details not in ("", *key_details(signer.key)):
             return False
         return logged.verifier == (signer.certificate or spki(signer.key))
     if signer.certificate is None:

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""tests/conformance/client, run as a conformance suite runs it."""
+
+from __future__ import annotations
+
+import subprocess
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from modelseal.formats import intoto
+from modelseal.formats.bundle import Bundle, MessageSignature, to_bytes
+
+TESTS = Path(__file__).parents[1]
+CLIENT = TESTS / "conformance" / "client"
+VECTORS = TESTS / "vectors"
+A_TXT = "sha256:a0cfc71271d6e278e57cd332ff957c3f7043fdda354c4cbb190a30d56efa01bf"
+ALICE = "alice@example.com"
+
+
+def client(*arguments: object) -> int:
+    done = subprocess.run(
+        [str(CLIENT), *map(str, arguments)],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert "Traceback" not in done.stderr, done.stderr
+    assert done.returncode == 0 or done.stderr
+    return done.returncode
+
+
+def digest(path: Path) -> str:
+    return f"sha256:{sha256(path.read_bytes()).hexdigest()}"
+
+
+@pytest.mark.parametrize("case", sorted((VECTORS / "conformance").glob("*/")), ids=lambda p: p.name)
+def test_cases_of_the_suite(case):
+    key = case / "key.pub"
+    root = case / "trusted_root.json"
+    status = client(
+        "verify-bundle", "--bundle", case / "bundle.sigstore.json",
+        "--key", key, "--trusted-root", root, A_TXT,
+    )  # fmt: skip
+    assert status == (1 if case.name.endswith("_fail") else 0)
+
+
+def test_bundles_of_2023_by_the_embedded_roots(tmp_path):
+    folder = VECTORS / "sigstore-python"
+    bundle, artifact = folder / "v0.1.sigstore", folder / "bundle.txt"
+    who = (
+        "--certificate-identity", "a@tny.town",
+        "--certificate-oidc-issuer", "https://github.com/login/oauth",
+    )  # fmt: skip
+    for given in (artifact, digest(artifact)):
+        assert client("verify-bundle", "--staging", "--bundle", bundle, *who, given) == 0
+        assert client("verify-bundle", "--bundle", bundle, *who, given) == 1
+    stranger = ("--certificate-identity", "mallory@example.com", *who[2:])
+    assert client("verify-bundle", "--staging", "--bundle", bundle, *stranger, artifact) == 1
+
+
+@pytest.fixture(scope="module")
+def artifact(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("conformance") / "a.txt"
+    path.write_bytes(b"weights")
+    return path
+
+
+@pytest.mark.parametrize("in_toto", [False, True])
+def test_signs_and_verifies_with_an_instance(in_toto, instance, artifact, tmp_path):
+    bundle, given = tmp_path / "bundle.json", artifact
+    if in_toto:
+        given = tmp_path / "statement.json"
+        subject = intoto.Subject("a.txt", (("sha256", sha256(b"weights").hexdigest()),))
+        statement = intoto.Statement((subject,), "https://example.com/predicate", {})
+        given.write_bytes(intoto.to_bytes(statement))
+    made = client(
+        "sign-bundle", *(["--in-toto"] if in_toto else []),
+        "--identity-token", instance.token(ALICE), "--bundle", bundle,
+        "--trusted-root", instance.trusted_root, "--signing-config", instance.signing_config, given,
+    )  # fmt: skip
+    assert made == 0
+    asked = (
+        "verify-bundle", "--bundle", bundle, "--certificate-identity", ALICE,
+        "--certificate-oidc-issuer", instance.issuer,
+    )  # fmt: skip
+    trusted = ("--trusted-root", instance.trusted_root)
+    other = tmp_path / "b.txt"
+    other.write_bytes(b"other")
+    for right, wrong in ((artifact, other), (digest(artifact), digest(other))):
+        assert client(*asked, *trusted, right) == 0
+        assert client(*asked, *trusted, wrong) == 1
+    assert client(*asked, artifact) == 1
+    key = key_file(tmp_path, ec.generate_private_key(ec.SECP256R1()))
+    assert client("verify-bundle", "--bundle", bundle, "--key", key, *trusted, artifact) == 1
+
+
+def key_file(folder: Path, key: ec.EllipticCurvePrivateKey) -> Path:
+    path = folder / "key.pub"
+    path.write_bytes(
+        key.public_key().public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+    )
+    return path
+
+
+def test_a_managed_key_without_log_needs_a_root_without_logs(artifact, instance, tmp_path):
+    private = ec.generate_private_key(ec.SECP256R1())
+    signed = private.sign(b"weights", ec.ECDSA(hashes.SHA256()))
+    noted = sha256(b"weights").digest()
+    made = Bundle(
+        "application/vnd.dev.sigstore.bundle.v0.3+json", (), "hint", (), (),
+        MessageSignature(signed, noted, "SHA2_256"),
+    )  # fmt: skip
+    bundle, empty = tmp_path / "bundle.json", tmp_path / "root.json"
+    bundle.write_bytes(to_bytes(made))
+    empty.write_text('{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}')
+    key = key_file(tmp_path, private)
+    asked = ("verify-bundle", "--bundle", bundle, "--key", key, "--trusted-root")
+    for given in (artifact, digest(artifact)):
+        assert client(*asked, empty, given) == 0
+        assert client(*asked, instance.trusted_root, given) == 1
+    both = ("--certificate-identity", ALICE, "--certificate-oidc-issuer", instance.issuer)
+    assert client(*asked, empty, *both, artifact) == 2
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", '{"mediaType": 1}', "\x00"])
+def test_what_is_no_bundle_is_refused_in_words(content, artifact, tmp_path):
+    bundle = tmp_path / "bundle.json"
+    bundle.write_text(content)
+    who = ("--certificate-identity", ALICE, "--certificate-oidc-issuer", "https://issuer.example")
+    assert client("verify-bundle", "--bundle", bundle, *who, artifact) == 1
+    assert client("verify-bundle", "--bundle", tmp_path / "missing", *who, artifact) == 2
