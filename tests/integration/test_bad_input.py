@@ -396,9 +396,9 @@ def test_bad_tokens_ask_for_a_new_sign_in(instance, model, token, code: str) -> 
 
 def test_a_token_that_the_instance_refuses_is_explained(instance, model) -> None:
     """Signed by somebody else: only the instance can tell, and its words reach the user."""
-    from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415 - for this one
+    from cryptography.hazmat.primitives.asymmetric import rsa  # noqa: PLC0415 - for this one
 
-    key = ec.generate_private_key(ec.SECP256R1())
+    key = rsa.generate_private_key(65537, 2048)
     identity = tokens.parse_identity(ALICE)
     token = tokens.mint(key, instance.issuer, identity, audience="sigstore", now=time.time())
     answer = run_sign(instance, model, token=token, options=["--overwrite"])

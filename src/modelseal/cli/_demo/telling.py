@@ -116,5 +116,6 @@ def _chunks(words: Sequence[str]) -> list[str]:
 def _print(console: Console, text: Text) -> None:
     for line in text.wrap(console, console.width - _INDENT, overflow="fold"):
         line.rstrip()
-        line.pad_left(_INDENT)
+        if line:
+            line.pad_left(_INDENT)
         console.print(line)
