@@ -28,6 +28,8 @@ def translated(name: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise _read_error(error, shown(name)) from error
+    except ValueError as error:
+        raise _no_path(name) from error
 
 
 def _read_error(error: OSError, name: str) -> ModelSealError:
@@ -42,6 +44,11 @@ def _read_error(error: OSError, name: str) -> ModelSealError:
     if error.errno == errno.ENXIO:
         return not_regular(name)
     return Undecided("io-error", f"'{name}' cannot be read: {error.strerror}.", "Try again.")
+
+
+def _no_path(name: str) -> UsageError:
+    """Return the refusal of a name with a NUL or half a character, which no file has."""
+    return UsageError("not-found", f"'{shown(name)}' is no path.", "Check the path.")
 
 
 def not_regular(name: str) -> FormatError:
@@ -105,9 +112,12 @@ def write_atomic(path: Path, data: bytes, *, overwrite: bool = True, mode: int =
         UsageError: it exists and `overwrite` is false. Undecided: it cannot be written.
     """
     try:
-        fd, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.", suffix=".tmp")
+        start = os.fsencode(path.name)[:100].decode(errors="ignore")  # of 255 bytes at most
+        fd, name = tempfile.mkstemp(dir=path.parent, prefix=f".{start}.", suffix=".tmp")
     except OSError as error:
         raise _write_error(error, path) from error
+    except ValueError as error:
+        raise _no_path(str(path)) from error
     temporary = Path(name)
     try:
         with open(fd, "wb") as file:  # noqa: PTH123 - a descriptor has no Path

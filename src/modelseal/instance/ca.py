@@ -153,7 +153,7 @@ def _key_of_csr(pem: bytes) -> PublicKey:
         }  # fmt: skip
         if weak or not csr.is_signature_valid:
             raise Refused(400, "bad-proof", "The signing request is not signed by its key.")
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
         raise FormatError(
             "bad-csr", f"The signing request cannot be read: {shown(str(error))}."
         ) from error

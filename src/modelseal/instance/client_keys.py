@@ -68,7 +68,7 @@ def load_certificate(der: bytes) -> PublicKey:
     """
     try:
         return accepted(x509.load_der_x509_certificate(der).public_key())
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
         raise _unreadable(error) from error
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 API_VERSION = "0.0.2"
 _WHAT = "log request"
+_MAX_SIGNATURES = 8  # each is tried with each verifier
 _HASH_NAMES = {"sha256": "SHA2_256", "sha384": "SHA2_384", "sha512": "SHA2_512"}
 
 
@@ -95,13 +96,13 @@ def _dsse(request: dict[str, Any]) -> Entry:
     _only(envelope, {"payload", "payloadType", "signatures"})
     payload = _bytes(envelope, "payload")
     message = _pae(member(envelope, "payloadType", str, what=_WHAT), payload)
-    unmatched = [
-        _verifier(as_kind(item, dict, what="verifier"))
-        for item in member(request, "verifiers", list, what=_WHAT)
-    ]
+    verifiers = member(request, "verifiers", list, what=_WHAT)
     signatures = member(envelope, "signatures", list, what=_WHAT)
-    if not signatures or len(signatures) != len(unmatched):
+    if not signatures or len(signatures) != len(verifiers):
         raise FormatError("bad-entry", "A DSSE request has one verifier for each signature.")
+    if len(signatures) > _MAX_SIGNATURES:
+        raise FormatError("too-many", f"A log entry has at most {_MAX_SIGNATURES} signatures.")
+    unmatched = [_verifier(as_kind(item, dict, what="verifier")) for item in verifiers]
     logged = []
     for item in signatures:
         signature = as_kind(item, dict, what="signature")

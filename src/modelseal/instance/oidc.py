@@ -35,7 +35,8 @@ _MAX_CODES = 1000
 _LIMIT = 512
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
-_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+# urlsplit alone finds the host "::1" in http://evil.example[::1]:80 too
+_LOOPBACK = re.compile(r"(?:localhost|127\.0\.0\.1|\[::1\]):[0-9]{1,5}", re.IGNORECASE)
 _FIELDS = (
     "response_type", "client_id", "redirect_uri", "scope",
     "code_challenge", "code_challenge_method", "state", "nonce",
@@ -175,14 +176,10 @@ class SignIn:
 def _is_loopback(uri: str) -> bool:
     try:
         parts = urlsplit(uri)
-        port = parts.port
     except ValueError:
         return False
-    plain = uri.isascii() and uri.isprintable() and " " not in uri and "@" not in parts.netloc
-    return (
-        plain and parts.scheme == "http" and parts.hostname in _LOOPBACK and port is not None
-        and not parts.query and not parts.fragment and "#" not in uri and "?" not in uri
-    )  # fmt: skip
+    plain = uri.isascii() and uri.isprintable() and not set(uri) & set(" #?")
+    return plain and parts.scheme == "http" and _LOOPBACK.fullmatch(parts.netloc) is not None
 
 
 def _challenge(verifier: str) -> str:

@@ -24,6 +24,7 @@ from modelseal.instance.database import Database
 from modelseal.instance.services import Services, assemble
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable
     from pathlib import Path
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 _SHUTDOWN_SECONDS = 5
 _MAX_CONNECTIONS = 500
+_HEAD_SECONDS = 30
 _BACKLOG = 128
 
 
@@ -82,7 +84,34 @@ class _Server(uvicorn.Server):
 
 
 class _Protocol(H11Protocol):
-    """Answers what is not even HTTP in the form of every other refusal."""
+    """Bounds the wait for a request, and answers what is not even HTTP like every other refusal."""
+
+    _head_due: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._expect_head()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self._head_due is not None:
+            self._head_due.cancel()
+
+    def _expect_head(self) -> None:
+        """Wait for the head of a request no longer than that, however it trickles in.
+
+        uvicorn would wait for ever: a few hundred silent clients would keep out everybody else.
+        """
+        incomplete = self.cycle is None or self.cycle.response_complete
+        if incomplete and self._head_due is None:
+            self._head_due = self.loop.call_later(_HEAD_SECONDS, self.transport.abort)
+        elif not incomplete and self._head_due is not None:
+            self._head_due.cancel()
+            self._head_due = None
 
     def send_400_response(self, msg: str) -> None:
         body = json.dumps({"code": "bad-http", "message": msg}).encode()

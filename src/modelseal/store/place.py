@@ -117,6 +117,8 @@ def translated(store: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise cannot_write(error, store) from error
+    except ValueError as error:  # a NUL or half a character: no folder has such a name
+        raise UsageError("not-found", f"'{shown(str(store))}' is no path.", "Check it.") from error
 
 
 def is_full(error: OSError) -> bool:

@@ -34,6 +34,7 @@ def expected(source: Path, found: Authenticated, *, folder: bool) -> oms.Manifes
 
     Raises:
         Unverified: a folder with the signature of a file, or the other way round.
+        FormatError: a name that is not UTF-8.
     """
     signed = found.manifest.resources
     fits = found.kind == "oms" if folder else len(signed) == 1
@@ -46,7 +47,8 @@ def expected(source: Path, found: Authenticated, *, folder: bool) -> oms.Manifes
         )
     if folder:
         return found.manifest
-    return oms.Manifest((oms.Resource(source.name, signed[0].digest),), found.manifest.ignored)
+    name = oms.check_name(source.name)
+    return oms.Manifest((oms.Resource(name, signed[0].digest),), found.manifest.ignored)
 
 
 @contextmanager

@@ -3,10 +3,12 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode, b64encode
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256, sha384, sha512
 
 import pytest
 import rfc8785
+from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 
@@ -188,9 +190,34 @@ def test_envelopes_that_do_not_verify():
 
 
 def test_an_entry_that_does_not_fit_into_a_bundle_is_refused():
-    key = rsa.generate_private_key(65537, 2048)
-    signature = key.sign(PAE, padding.PKCS1v15(), hashes.SHA256())
-    signers = [(key, "PKIX_RSA_PKCS1V15_2048_SHA256", signature)] * 90
+    name, now = x509.Name([]), datetime.now(UTC)
+    filler = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3"), bytes(50_000))
+    certificate = (
+        x509.CertificateBuilder(name, name, P256.public_key(), 1, now, now + timedelta(1))
+        .add_extension(filler, critical=False)
+        .sign(P256, hashes.SHA256())
+        .public_bytes(serialization.Encoding.DER)
+    )
+    signature = P256.sign(MESSAGE, ec.ECDSA(hashes.SHA256()))
+    request = hashedrekord(
+        P256, "PKIX_ECDSA_P256_SHA_256", signature, sha256(MESSAGE).digest()
+    )  # fmt: skip
+    request["hashedRekordRequestV002"]["signature"]["verifier"] = {
+        "x509Certificate": {"rawBytes": b64(certificate)},
+        "keyDetails": "PKIX_ECDSA_P256_SHA_256",
+    }
     with pytest.raises(FormatError) as error:
-        entries.parse_request(dsse(*signers))
+        entries.parse_request(request)
     assert error.value.code == "too-large"
+
+
+def test_many_signatures_are_refused_before_one_is_checked(monkeypatch):
+    # each would be tried with each verifier: twenty minutes of work in one request of a megabyte
+    monkeypatch.setattr(entries.client_keys, "verify", lambda *_: pytest.fail("was checked"))
+    envelope = {
+        "payload": b64(b"x"), "payloadType": "t", "signatures": [{"sig": b64(b"s")}] * 9,
+    }  # fmt: skip
+    request = {"envelope": envelope, "verifiers": [verifier(P256, "PKIX_ECDSA_P256_SHA_256")] * 9}
+    with pytest.raises(FormatError) as caught:
+        entries.parse_request({"dsseRequestV002": request})
+    assert caught.value.code == "too-many"

@@ -171,3 +171,28 @@ def test_the_page_lets_nothing_out_but_the_code(sign_in):
     assert "form-action 'self' http://localhost:9999;" in policy
     out_of_band = replace(asked, redirect_uri=OUT_OF_BAND)
     assert "form-action 'self';" in pages.headers(out_of_band)["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "http://evil.example[::1]:80/",
+        "http://[::1].evil.example:80/",
+        "http://[::1]evil:80",
+        "http://me@localhost:80/",
+        "http://localhost:80@evil.example/",
+        "http://localhost/",
+        "http://localhost.:80/",
+        "http://localhost:80/?a=b",
+        "http://localhost:80/#",
+    ],
+)
+def test_redirect_that_only_looks_like_this_machine(sign_in, uri):
+    with pytest.raises(Refused):
+        sign_in.authorize({**QUERY, "redirect_uri": uri})
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]"])
+def test_redirect_to_this_machine(sign_in, host):
+    uri = f"http://{host}:4711/auth/callback"
+    assert sign_in.authorize({**QUERY, "redirect_uri": uri}).redirect_uri == uri

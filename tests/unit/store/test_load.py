@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import os
 import shutil
 
 import joblib
@@ -108,3 +109,17 @@ def test_what_the_signer_ignored_is_not_loaded(own, load, tmp_path):
     (folder / "sub" / ".gitignore").write_text("only the top ones are a checkout's own")
     with pytest.raises(PolicyRefused), load(folder):
         raise AssertionError
+
+
+def test_one_file_whose_name_is_not_utf8(own, load, tmp_path):
+    file = tmp_path / "model.bin"
+    file.write_bytes(b"weights")
+    own.sign(file)
+    renamed = tmp_path / os.fsdecode(b"model\xff.bin")
+    file.rename(renamed)
+    with (
+        pytest.raises(FormatError) as caught,
+        load(renamed, bundle=f"{file}.sigstore.json"),
+    ):
+        pytest.fail("was loaded")
+    assert caught.value.code == "name-not-utf8"
