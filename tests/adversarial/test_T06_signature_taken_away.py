@@ -29,18 +29,13 @@ def test_signature_of_another_model(site, server):
     assert server.load("swapped-signature").error.endswith("[digest-mismatch]")
 
 
-@pytest.mark.parametrize(
-    ("name", "junk"),
-    [
-        ("sig-empty", b""),
-        ("sig-cut", b'{"mediaType": "appl'),
-        ("sig-list", b"[]"),
-        ("sig-bin", b"\xff" * 99),
-    ],
-)
-def test_junk_for_a_signature(site, server, name, junk):
-    folder = site.signed(name)
-    (folder / "model.sig").write_bytes(junk)
-    answer = server.load(name)
+JUNK = {"empty": b"", "cut": b'{"mediaType": "appl', "list": b"[]", "binary": b"\xff" * 99}
+
+
+@pytest.mark.parametrize("kind", JUNK)
+def test_junk_for_a_signature(site, server, kind):
+    folder = site.signed(f"sig-{kind}")
+    (folder / "model.sig").write_bytes(JUNK[kind])
+    answer = server.load(folder.name)
     assert answer.status == 400
     assert len(answer.error) < 2000
