@@ -3,24 +3,30 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from modelseal.errors import FormatError, Unverified, shown
+from modelseal.errors import FormatError, ModelSealError, Unverified
 from modelseal.formats import bundle as bundle_format
-from modelseal.formats import dsse, intoto, oms
-from modelseal.formats.strict import as_kind, b64decode, member, parse_json
+from modelseal.formats import dsse, intoto, oms, rekor
 from modelseal.seal import identity
-from modelseal.seal.trust import knows_log
+from modelseal.seal.verify.signature import Prehashed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from modelseal.seal.trust import TrustRoot
 
+    Check = Callable[[bundle_format.Bundle, bytes, Prehashed | None, TrustRoot], datetime]
+
 Kind = Literal["oms", "artifact"]
-_BODY_LIMIT = 1024 * 1024  # bytes
+Verifier = Literal["modelseal", "sigstore", "both"]
+VERIFIERS: tuple[Verifier, ...] = ("modelseal", "sigstore", "both")
+
 _SHA256_BYTES = 32
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -38,8 +44,10 @@ class Authenticated:
     trust: str
 
 
-def authenticate(data: bytes, trust: TrustRoot) -> Authenticated:
+def authenticate(data: bytes, trust: TrustRoot, verifier: Verifier = "modelseal") -> Authenticated:
     """Return what the bundle in `data` says, having checked everything but the model itself.
+
+    `verifier` says whose checks count: our own, those of sigstore-python, or both at once.
 
     Raises:
         FormatError, Unverified: the first thing that is wrong.
@@ -53,27 +61,70 @@ def authenticate(data: bytes, trust: TrustRoot) -> Authenticated:
         )
     # Only after the signer's certificate has been read: what follows checks it.
     signer = identity.of_certificate(bundle.certificates[0])
-    from modelseal.seal._sigstore import verifying  # noqa: PLC0415 - 400 ms, not for a bad bundle
-
-    entry = bundle.entries[0]
+    check = _CHECKS[verifier]
     if isinstance(bundle.content, dsse.Envelope):
-        payload, time = verifying.verify_statement(data, trust)
-        if payload != bundle.content.payload:
-            raise FormatError("bad-bundle", "Two readers disagree on what the bundle holds.")
+        time = check(bundle, data, None, trust)
+        if bundle.content.payload_type != intoto.PAYLOAD_TYPE:
+            raise FormatError(
+                "payload-type", "The signed envelope does not hold an in-toto statement."
+            )
         kind: Kind = "oms"
-        signed = oms.from_statement(intoto.parse(payload))
+        signed = oms.from_statement(intoto.parse(bundle.content.payload))
     else:
         digest = signed_digest(bundle)
-        time = verifying.verify_artifact(data, digest, trust)
+        time = check(bundle, data, Prehashed("sha256", digest), trust)
         kind = "artifact"
         signed = oms.Manifest((oms.Resource(oms.SINGLE_FILE, digest),))
-    if not knows_log(trust, entry.log_id):
-        raise Unverified(
-            "unknown-log",
-            f"The signature is in a log that {shown(trust.source)} does not name.",
-            "Check that this is the trust root of the instance that signed.",
-        )
-    return Authenticated(signer, time, kind, signed, entry.log_index, trust.source)
+    return Authenticated(signer, time, kind, signed, bundle.entries[0].log_index, trust.source)
+
+
+def _by_modelseal(
+    bundle: bundle_format.Bundle, _data: bytes, artifact: Prehashed | None, trust: TrustRoot
+) -> datetime:
+    from modelseal.seal.verify import keyless  # noqa: PLC0415 - X.509, not for a bad bundle
+
+    return keyless.verify(bundle, trust, artifact).times[0]
+
+
+def _by_sigstore(
+    bundle: bundle_format.Bundle, data: bytes, artifact: Prehashed | None, trust: TrustRoot
+) -> datetime:
+    from modelseal.seal._sigstore import verifying  # noqa: PLC0415 - 400 ms, only if asked for
+
+    return verifying.verify(bundle, data, artifact, trust)
+
+
+def _by_both(
+    bundle: bundle_format.Bundle, data: bytes, artifact: Prehashed | None, trust: TrustRoot
+) -> datetime:
+    """Check with both verifiers, which must agree.
+
+    Raises:
+        FormatError, Unverified: what ours says if both refuse; "verifiers-disagree" if one does.
+    """
+    times, errors = {}, {}
+    for name in ("modelseal", "sigstore"):
+        try:
+            times[name] = _CHECKS[name](bundle, data, artifact, trust)
+        except ModelSealError as error:
+            errors[name] = error
+    if not errors:
+        return times["modelseal"]
+    if not times:
+        raise errors["modelseal"]
+    ((refusing, reason),) = errors.items()
+    (accepting,) = times
+    _log.warning("verifiers disagree: %s accepts, %s refuses: %s", accepting, refusing, reason)
+    raise Unverified(
+        "verifiers-disagree",
+        f"The verifier {accepting} accepts what {refusing} refuses: {reason}",
+        "Do not use this model before somebody has looked at its signature.",
+    ) from reason
+
+
+_CHECKS: dict[str, Check] = {
+    "modelseal": _by_modelseal, "sigstore": _by_sigstore, "both": _by_both,
+}  # fmt: skip
 
 
 def signed_digest(bundle: bundle_format.Bundle) -> bytes:
@@ -86,32 +137,14 @@ def signed_digest(bundle: bundle_format.Bundle) -> bytes:
     """
     if isinstance(bundle.content, dsse.Envelope):
         raise FormatError("not-an-artifact", "The bundle signs a statement, not an artifact.")
-    digest = bundle.content.digest
-    if digest is None:
-        digest = _logged_digest(bundle.entries[0]) if bundle.entries else b""
-    elif bundle.content.algorithm != "SHA2_256":
-        digest = b""
-    if len(digest) != _SHA256_BYTES:
+    digest, algorithm = bundle.content.digest, bundle.content.algorithm
+    if digest is None and bundle.entries:
+        body = rekor.parse(bundle.entries[0].body)
+        digest, algorithm = body.digest, "SHA2_256" if body.algorithm == "sha256" else None
+    if digest is None or algorithm != "SHA2_256" or len(digest) != _SHA256_BYTES:
         raise FormatError(
             "unsupported-digest",
             "The artifact was not signed by its SHA-256.",
             "Sign it with a P-256 key, as every Sigstore client does by default.",
         )
     return digest
-
-
-def _logged_digest(entry: bundle_format.LogEntry) -> bytes:
-    """Return the digest in a hashedrekord body, 0.0.1 (Rekor v1) or 0.0.2 (Rekor v2)."""
-    what = "log entry"
-    body = as_kind(parse_json(entry.body, what=what, limit=_BODY_LIMIT), dict, what=what)
-    spec = member(body, "spec", dict, what=what)
-    if entry.version == "0.0.1":
-        digest = member(member(spec, "data", dict, what=what), "hash", dict, what=what)
-        value = member(digest, "value", str, what=what)
-        try:
-            return bytes.fromhex(value)
-        except ValueError as error:
-            raise FormatError("bad-digest", "The log entry has no digest in hex.") from error
-    spec = member(spec, "hashedRekordV002", dict, what=what)
-    data = member(spec, "data", dict, what=what)
-    return b64decode(member(data, "digest", str, what=what), what="digest of the log entry")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from modelseal.errors import FormatError, UsageError
 from modelseal.files import read_bounded
-from modelseal.formats.strict import as_kind, b64encode, member, parse_json
+from modelseal.formats.strict import as_kind, member, parse_json
 
 LIMIT = 4 * 1024 * 1024  # bytes; the public trusted root has some 7 kB
 _WHAT = "trusted root"
@@ -82,20 +82,6 @@ def only_one(*options: object) -> None:
             "More than one source of trust was given.",
             "Use one of --trusted-root, --trust-config, --instance and --staging.",
         )
-
-
-def knows_log(root: TrustRoot, log_id: bytes) -> bool:
-    """Return whether `root` has a transparency log with just this id.
-
-    The checkpoint carries four bytes of it; the rest of the entry's id is checked here alone.
-    """
-    obj = json.loads(root.json)
-    ids = (
-        log.get(name, {}).get("keyId")
-        for log in obj.get("tlogs", [])
-        for name in ("logId", "checkpointKeyId")
-    )
-    return b64encode(log_id) in ids
 
 
 def _parsed(data: bytes, source: str) -> TrustRoot:

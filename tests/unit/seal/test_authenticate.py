@@ -80,7 +80,7 @@ def test_a_payload_of_another_type(forge) -> None:
 def test_the_entry_of_another_signature(forge) -> None:
     bundle, other = forge.artifact(b"x"), forge.artifact(b"y")
     bundle["verificationMaterial"]["tlogEntries"] = other["verificationMaterial"]["tlogEntries"]
-    assert refusal(bundle, forge).code in {"log-entry-mismatch", "unverified"}
+    assert refusal(bundle, forge).code == "log-mismatch"
 
 
 def test_the_timestamp_of_another_signature(forge) -> None:
@@ -93,7 +93,7 @@ def test_the_timestamp_of_another_signature(forge) -> None:
 def test_the_certificate_of_another_signature(forge) -> None:
     bundle, other = forge.artifact(b"x"), forge.artifact(b"x")
     bundle["verificationMaterial"]["certificate"] = other["verificationMaterial"]["certificate"]
-    assert refusal(bundle, forge).code in {"signature-invalid", "unverified", "log-entry-mismatch"}
+    assert refusal(bundle, forge).code == "signature-invalid"
 
 
 @pytest.mark.parametrize(
@@ -136,8 +136,8 @@ def test_one_flipped_bit_anywhere_is_refused(forge, path: tuple) -> None:
         (lambda b: b["verificationMaterial"].update(tlogEntries=[]), "not-keyless"),
         (lambda b: b["verificationMaterial"]["tlogEntries"].append(
             b["verificationMaterial"]["tlogEntries"][0]), "not-keyless"),
-        (lambda b: b["verificationMaterial"].pop("timestampVerificationData"), "bad-bundle"),
-        (lambda b: b["verificationMaterial"]["tlogEntries"][0].pop("inclusionProof"), "bad-bundle"),
+        (lambda b: b["verificationMaterial"].pop("timestampVerificationData"), "no-trusted-time"),
+        (lambda b: b["verificationMaterial"]["tlogEntries"][0].pop("inclusionProof"), "not-logged"),
         (lambda b: b["verificationMaterial"]["certificate"].update(rawBytes="AAAA"),
          "bad-certificate"),
         (lambda b: b["messageSignature"]["messageDigest"].update(algorithm="SHA2_512"),

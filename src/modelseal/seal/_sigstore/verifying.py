@@ -20,7 +20,10 @@ from sigstore_models.trustroot.v1 import TrustedRoot as TrustedRootModel
 
 from modelseal.errors import FormatError, ModelSealError, Unverified, shown
 from modelseal.formats import bundle as bundle_format
-from modelseal.seal import log_body
+from modelseal.formats import rekor
+from modelseal.formats.dsse import Envelope
+from modelseal.seal.verify import anchors, content, log
+from modelseal.seal.verify.signature import accepted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
     from modelseal.seal.trust import TrustRoot
+    from modelseal.seal.verify.signature import Prehashed
 
 # What the verifier says (the start of it) -> our code, our sentence.
 _REASONS = (
@@ -52,39 +56,51 @@ class _AnySigner:
         """Accept any certificate that the trust root vouches for."""
 
 
-def verify_artifact(bundle: bytes, digest: bytes, trust: TrustRoot) -> datetime:
-    """Check that `bundle` signs an artifact with the SHA-256 `digest`; return when (UTC).
+def verify(
+    bundle: bundle_format.Bundle, data: bytes, artifact: Prehashed | None, trust: TrustRoot
+) -> datetime:
+    """Check that `data`, read as `bundle`, signs its statement or else `artifact`; return when.
 
     Raises:
         FormatError, Unverified: with what failed.
     """
+    if artifact is None:
+        payload, time = _verify_statement(bundle, data, trust)
+        if not isinstance(bundle.content, Envelope) or payload != bundle.content.payload:
+            raise FormatError("bad-bundle", "Two readers disagree on what the bundle holds.")
+    else:
+        time = _verify_artifact(data, artifact.digest, trust)
+    # sigstore-python looks at the first four bytes of the log's id.
+    log.of_entry(bundle.entries[0], anchors.load(trust).logs, trust.source)
+    return time
+
+
+def _verify_artifact(data: bytes, digest: bytes, trust: TrustRoot) -> datetime:
     hashed = Hashed(algorithm=HashAlgorithm.SHA2_256, digest=digest)
     with _translated():
-        parsed = _parsed(bundle)
+        parsed = _parsed(data)
         verifier = _verifier(trust)
         time = _checked_time(verifier, parsed, trust)
         verifier.verify_artifact(hashed, parsed, _AnySigner())
     return time
 
 
-def verify_statement(bundle: bytes, trust: TrustRoot) -> tuple[bytes, datetime]:
-    """Check the DSSE envelope of `bundle`; return its payload and when it was signed (UTC).
-
-    Raises:
-        FormatError, Unverified: with what failed.
-    """
+def _verify_statement(
+    bundle: bundle_format.Bundle, data: bytes, trust: TrustRoot
+) -> tuple[bytes, datetime]:
     with _translated():
-        parsed = _parsed(bundle)
+        parsed = _parsed(data)
         verifier = _verifier(trust)
         time = _checked_time(verifier, parsed, trust)
-        entry = parsed.log_entry._inner.kind_version  # noqa: SLF001 - not public
-        if (entry.kind, entry.version) == log_body.DSSE:
-            kind, payload = _verify_dsse_v002(verifier, parsed)
-            log_body.check_dsse(bundle_format.parse(bundle))
+        (entry,) = bundle.entries
+        if (entry.kind, entry.version) == rekor.DSSE_V2:
+            payload = _verify_dsse_v002(verifier, parsed)
+            signer = content.Signer(
+                accepted(parsed.signing_certificate.public_key()), bundle.certificates[0]
+            )
+            content.check_body(entry, bundle, content.message_of(bundle, None), signer)
         else:
-            kind, payload = verifier.verify_dsse(parsed, _AnySigner())
-    if kind != dsse.Envelope._TYPE:  # noqa: SLF001 - the in-toto media type
-        raise FormatError("payload-type", "The signed envelope does not hold an in-toto statement.")
+            _, payload = verifier.verify_dsse(parsed, _AnySigner())
     return payload, time
 
 
@@ -100,15 +116,14 @@ def _parsed(data: bytes) -> Bundle:
     return bundle
 
 
-def _verify_dsse_v002(verifier: Verifier, bundle: Bundle) -> tuple[str, bytes]:
+def _verify_dsse_v002(verifier: Verifier, bundle: Bundle) -> bytes:
     """Do what `verify_dsse` does but for the log entry's body, whose kind it does not know."""
     verifier._verify_common_signing_cert(bundle, _AnySigner())  # noqa: SLF001 - see docstring
     envelope = bundle._dsse_envelope  # noqa: SLF001 - not public
     key = bundle.signing_certificate.public_key()
     if envelope is None or not isinstance(key, EllipticCurvePublicKey) or key.key_size != 256:  # noqa: PLR2004 - P-256
         raise VerificationError("the envelope was not signed with a P-256 key")
-    payload = dsse._verify(key, envelope)  # noqa: SLF001 - not public
-    return envelope._inner.payload_type, payload  # noqa: SLF001 - not public
+    return dsse._verify(key, envelope)  # noqa: SLF001 - not public
 
 
 @lru_cache(maxsize=8)

@@ -10,6 +10,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, TypeVar
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.x509 import verification
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
@@ -20,6 +21,7 @@ from modelseal.seal.verify import signature
 if TYPE_CHECKING:
     from modelseal.formats.sct import Sct
     from modelseal.seal.verify.anchors import Authority, Log
+    from modelseal.seal.verify.signature import PublicKey
 
 T = TypeVar("T", bound=x509.ExtensionType)
 Path = tuple[x509.Certificate, ...]  # leaf first, root last
@@ -39,6 +41,19 @@ def load(der: bytes) -> x509.Certificate:
     except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
         raise FormatError("bad-certificate", "The bundle has no readable certificate.") from error
     return certificate
+
+
+def key_of(leaf: x509.Certificate) -> PublicKey:
+    """Return the public key of `leaf`.
+
+    Raises:
+        FormatError: none that can be used ("bad-certificate", "unsupported-key").
+    """
+    try:
+        return signature.accepted(leaf.public_key())
+    except (ValueError, UnsupportedAlgorithm) as error:
+        message = "The certificate in the bundle has no readable key."
+        raise FormatError("bad-certificate", message) from error
 
 
 def check_validity(leaf: x509.Certificate, times: tuple[datetime, ...]) -> None:
@@ -169,7 +184,7 @@ def check_transparency(path: Path, logs: tuple[Log, ...]) -> None:
     found = _extension(leaf, x509.PrecertificateSignedCertificateTimestamps)
     if found is not None:
         # The issuer is the one of the checked path: names can be shared, signatures cannot.
-        issuer_key_hash = sha256(signature.spki(signature.accepted(issuer.public_key()))).digest()
+        issuer_key_hash = sha256(signature.spki(key_of(issuer))).digest()
         precertificate = leaf.tbs_precertificate_bytes
         for sct in sct_format.parse_sct_list(found.public_bytes()):
             signed = sct_format.precert_leaf(

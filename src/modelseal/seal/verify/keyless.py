@@ -13,7 +13,6 @@ from modelseal.errors import FormatError, Unverified
 from modelseal.seal.verify import anchors as anchors_of
 from modelseal.seal.verify import certificate, content, log, timestamps
 from modelseal.seal.verify.content import Signer
-from modelseal.seal.verify.signature import accepted
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -40,7 +39,7 @@ def verify(bundle: Bundle, trust: TrustRoot, artifact: bytes | Prehashed | None 
     anchors = anchors_of.load(trust)
     entry = _check_shape(bundle)
     leaf = certificate.load(bundle.certificates[0])
-    signer = Signer(accepted(leaf.public_key()), bundle.certificates[0])
+    signer = Signer(certificate.key_of(leaf), bundle.certificates[0])
     certificate.check_path(leaf, (), anchors.certificate_authorities, trust.source)
     entry_log = log.of_entry(entry, anchors.logs, trust.source)
     log.check_promise(entry, entry_log)
