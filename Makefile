@@ -17,7 +17,7 @@ demo: $(STAMP)
 	$(BIN)/modelseal demo
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n auto -m "not interop" $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not interop" $(ARGS)
 
 # Needs Go and Node as well; the first run builds the peers, later ones find them in a cache folder.
 interop: $(STAMP)
