@@ -22,6 +22,7 @@ from modelseal.errors import UsageError, shown
 
 if TYPE_CHECKING:
     from modelseal.policy.verdict import Verdict
+    from modelseal.seal.authenticate import Verifier
 
 
 @click.command()
@@ -44,6 +45,12 @@ if TYPE_CHECKING:
 @click.option("--trusted-root", metavar="FILE", help="Believe this trusted root.")
 @click.option("--trust-config", metavar="FILE", help="Believe the root in this trust config.")
 @click.option("--instance", metavar="URL", help="Believe what this instance last published.")
+@click.option(
+    "--verifier",
+    type=click.Choice(["modelseal", "sigstore", "both"]),
+    default="modelseal",
+    help="Whose checks of the signature count; with both, they must agree.",
+)
 @click.option("--staging", is_flag=True, help="Believe the Sigstore staging instance.")
 @format_option
 @reporting_errors
@@ -55,6 +62,7 @@ def command(
     trusted_root: str | None,
     trust_config: str | None,
     instance: str | None,
+    verifier: Verifier,
     output: str,
     *,
     staging: bool,
@@ -79,7 +87,7 @@ def command(
     root = trust.choose(
         trusted_root=trusted_root, trust_config=trust_config, instance=instance, staging=staging
     )
-    policy = Policy.for_signer(identity, issuer)
+    policy = Policy.for_signer(identity, issuer, verifier)
     with byte_progress("Verifying") as progress:
         verdicts = [check(path, policy, root, bundle, progress) for path in paths]
     if output == "json":

@@ -5,6 +5,7 @@
     default = "deny"
     [trust]
     root = "trusted_root.json"      # relative to this file
+    verifier = "modelseal"          # whose checks count: or "sigstore", or "both"
     [signers.release]
     identity = "alice@example.com"
     issuer = "https://issuer.example"
@@ -29,9 +30,12 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from modelseal.errors import FormatError, shown
 from modelseal.files import read_bounded
 from modelseal.policy.rules import Policy, Rule, Signer
+from modelseal.seal.authenticate import VERIFIERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from modelseal.seal.authenticate import Verifier
 
 __all__ = ["Policy", "Rule", "Signer", "load", "parse", "to_toml"]
 
@@ -87,17 +91,27 @@ class _Reader:
         if self._member(document, top, "default", str) != "deny":
             # "allow" would make every forgotten rule a hole
             self._fail(top, "default", 'The policy\'s default must be "deny"')
-        trust_root = None
+        trust_root, verifier = None, VERIFIERS[0]
         if "trust" in document:
-            trust = self._table(document, top, "trust", ("root",))
+            trust = self._table(document, top, "trust", ("root", "verifier"))
             trust_root = folder / self._member(trust, "trust", "root", str)
+            if "verifier" in trust:
+                verifier = self._verifier(trust)
         runtimes: tuple[str, ...] = ()
         if "mlserver" in document:
             mlserver = self._table(document, top, "mlserver", ("runtimes",))
             runtimes = self._strings(mlserver, "mlserver", "runtimes")
         signers = self._signers(document)
         rules = self._rules(document, {signer.name for signer in signers})
-        return Policy(signers, rules, runtimes, trust_root)
+        return Policy(signers, rules, runtimes, trust_root, verifier)
+
+    def _verifier(self, trust: dict[str, Any]) -> Verifier:
+        name = self._member(trust, "trust", "verifier", str)
+        found = next((verifier for verifier in VERIFIERS if verifier == name), None)
+        if found is None:
+            said = f"The policy's 'verifier' is none of {', '.join(VERIFIERS)}"
+            self._fail("trust", "verifier", said)
+        return found
 
     def _signers(self, document: dict[str, Any]) -> tuple[Signer, ...]:
         tables = self._member(document, "", "signers", dict) if "signers" in document else {}
@@ -200,6 +214,7 @@ def to_toml(policy: Policy) -> str:
     lines = [f"version = {VERSION}", 'default = "deny"']
     if policy.trust_root is not None:
         lines += ["", "[trust]", f"root = {_quoted(str(policy.trust_root))}"]
+        lines += [f"verifier = {_quoted(policy.verifier)}"]
     for signer in policy.signers:
         lines += ["", f"[signers.{_quoted(signer.name)}]"]
         lines += [f"identity = {_quoted(signer.identity)}", f"issuer = {_quoted(signer.issuer)}"]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from modelseal.seal.authenticate import Verifier
     from modelseal.seal.identity import Identity
 
 EXPECTED = "expected"  # what `Policy.for_signer` calls its one signer
@@ -48,18 +49,20 @@ class Policy:
     """Rules in order, the first that covers a model decides; a model without a rule is refused.
 
     `runtimes` are the import paths that a server may run; `trust_root` is the trusted root to
-    believe, when the policy names one.
+    believe, when the policy names one; `verifier` says whose checks of a signature count.
     """
 
     signers: tuple[Signer, ...]
     rules: tuple[Rule, ...]
     runtimes: tuple[str, ...] = ()
     trust_root: Path | None = None
+    verifier: Verifier = "modelseal"
 
     @classmethod
-    def for_signer(cls, identity: str, issuer: str) -> Policy:
+    def for_signer(cls, identity: str, issuer: str, verifier: Verifier = "modelseal") -> Policy:
         """Return the policy that accepts this one signer for every model."""
-        return cls((Signer(EXPECTED, identity, issuer),), (Rule(("*",), (EXPECTED,)),))
+        signer, rule = Signer(EXPECTED, identity, issuer), Rule(("*",), (EXPECTED,))
+        return cls((signer,), (rule,), verifier=verifier)
 
     def rule_for(self, model: str) -> Rule | None:
         """Return the first rule that covers `model`."""

@@ -21,6 +21,7 @@ from modelseal.seal.find import find_bundle
 
 if TYPE_CHECKING:
     from modelseal.model.hashing import Progress
+    from modelseal.seal.authenticate import Verifier
     from modelseal.seal.trust import TrustRoot
 
 
@@ -33,17 +34,19 @@ def verify(
     trusted_root: str | Path | None = None,
     trust_config: str | Path | None = None,
     instance: str | None = None,
+    verifier: Verifier = "modelseal",
 ) -> Verdict:
     """Return whether the model at `path` is what `identity`, vouched for by `issuer`, signed.
 
     Offline. A decided no is a value: the verdict is true only if accepted. The bundle is looked for
     beside a file and inside a folder; without a trust option the public instance is believed.
+    `verifier` says whose checks of the signature count: "modelseal", "sigstore" or "both".
 
     Raises:
         UsageError: the call itself is wrong, such as a path that does not exist.
     """
     root = trust.choose(trusted_root=trusted_root, trust_config=trust_config, instance=instance)
-    return check(Path(path), Policy.for_signer(identity, issuer), root, bundle)
+    return check(Path(path), Policy.for_signer(identity, issuer, verifier), root, bundle)
 
 
 def check(
@@ -57,7 +60,7 @@ def check(
     name = str(path)
     try:
         data = read_bounded(find_bundle(path, bundle), bundle_format.LIMIT, "bundle")
-        found = authenticate(data, root)
+        found = authenticate(data, root, policy.verifier)
         early = evaluate(name, found, ManifestDiff(), policy)
         if not early:  # the signer is not accepted: no need to read the model
             return early

@@ -11,6 +11,7 @@ from pathlib import Path
 from modelseal.errors import FormatError, UsageError
 from modelseal.files import read_bounded
 from modelseal.formats.strict import as_kind, member, parse_json
+from modelseal.seal import published
 
 LIMIT = 4 * 1024 * 1024  # bytes; the public trusted root has some 7 kB
 _WHAT = "trusted root"
@@ -64,9 +65,7 @@ def choose(
         return from_file(Path(trusted_root))
     if trust_config is not None:
         return from_trust_config(Path(trust_config))
-    from modelseal.seal._sigstore import roots  # noqa: PLC0415 - 300 ms that a file need not pay
-
-    data, source = roots.cached_root(instance, staging=staging)
+    data, source = published.cached_root(instance, staging=staging)
     return _parsed(data, source)
 
 

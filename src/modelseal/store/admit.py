@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from modelseal.model.hashing import Progress
     from modelseal.policy.rules import Policy
     from modelseal.policy.verdict import Verdict
+    from modelseal.seal.authenticate import Verifier
     from modelseal.seal.trust import TrustRoot
 
 
@@ -66,7 +67,9 @@ def admit(
     model = Path(os.path.abspath(model))  # noqa: PTH100 - "." has no name, and a link must stay one
     folder = is_folder(model)
     found = _authenticated(
-        read_bounded(find_bundle(model, bundle), bundle_format.LIMIT, "bundle"), trust
+        read_bounded(find_bundle(model, bundle), bundle_format.LIMIT, "bundle"),
+        trust,
+        policy.verifier,
     )
     judge = _judge(model.name, found, policy)
     verdict = judge(ManifestDiff())
@@ -86,13 +89,15 @@ def admit(
     return Snapshot(final if folder else final / model.name, verdict, signed)
 
 
-def _authenticated(bundle: bytes, trust: TrustRoot) -> Authenticated:
+def _authenticated(bundle: bytes, trust: TrustRoot, verifier: Verifier) -> Authenticated:
     """Return what `authenticate` says, which depends on nothing but its arguments.
 
     So a server that loads the same small bundle again need not do the arithmetic again; large ones
     are not worth the memory that remembering them takes.
     """
-    return _remembered(bundle, trust) if len(bundle) <= _SMALL else authenticate(bundle, trust)
+    if len(bundle) <= _SMALL:
+        return _remembered(bundle, trust, verifier)
+    return authenticate(bundle, trust, verifier)
 
 
 def _judge(model: str, found: Authenticated, policy: Policy) -> Callable[[ManifestDiff], Verdict]:

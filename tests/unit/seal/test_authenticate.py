@@ -148,3 +148,25 @@ def test_bundles_of_a_wrong_shape(forge, change, code: str) -> None:
     bundle = copy.deepcopy(forge.artifact(b"content"))
     change(bundle)
     assert refusal(bundle, forge).code == code
+
+
+def test_both_verifiers_must_agree(forge, caplog) -> None:
+    bundle = forge.artifact(b"content")
+    assert authenticate(encoded(bundle), forge.trust, "both").kind == "artifact"
+    assert authenticate(encoded(bundle), forge.trust, "sigstore").kind == "artifact"
+
+    wrong = copy.deepcopy(bundle)
+    wrong["messageSignature"]["signature"] = "MAA="
+    with pytest.raises(Unverified) as refused:
+        authenticate(encoded(wrong), forge.trust, "both")
+    assert refused.value.code == "no-trusted-time"  # both say no: the reason is ours
+    assert not caplog.records
+
+    # Nobody signs the time in an entry of this kind, and only our verifier looks at it.
+    bundle["verificationMaterial"]["tlogEntries"][0]["integratedTime"] = "5"
+    with pytest.raises(Unverified) as refused:
+        authenticate(encoded(bundle), forge.trust, "both")
+    assert refused.value.code == "verifiers-disagree"
+    (record,) = caplog.records
+    assert "sigstore accepts, modelseal refuses" in record.getMessage()
+    assert "certificate-expired" in record.getMessage()

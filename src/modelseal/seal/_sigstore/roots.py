@@ -1,39 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What instances published: trusted roots from the cache, trust configs by TUF or from a file."""
+"""The services to sign with: trust configs by TUF, or from files."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import requests
-from sigstore._internal.tuf import DEFAULT_TUF_URL, STAGING_TUF_URL, TrustUpdater
 from sigstore.errors import Error, TUFError
 from sigstore.models import ClientTrustConfig
 from sigstore_models.trustroot import v1 as trustroot_v1
 
 from modelseal import roots
-from modelseal.errors import FormatError, Undecided, UsageError, shown
+from modelseal.errors import FormatError, Undecided, shown
 from modelseal.files import read_bounded
+from modelseal.seal import published
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _CONFIG_LIMIT = 4 * 1024 * 1024  # bytes
-
-
-def cached_root(instance: str | None, *, staging: bool) -> tuple[bytes, str]:
-    """Return the trusted root of an instance as last seen by TUF, and its name; no network.
-
-    Raises:
-        Undecided: this instance was never trusted on this machine.
-    """
-    url, name = _tuf_url(instance, staging=staging)
-    try:
-        updater = TrustUpdater(url, offline=True)
-        with open(updater.get_trusted_root_path(), "rb") as file:  # noqa: PTH123 - a str from TUF
-            return file.read(_CONFIG_LIMIT), name
-    except OSError as error:
-        raise _not_trusted(name) from error
 
 
 def trust_config(
@@ -52,13 +37,13 @@ def trust_config(
             message = f"'{shown(str(path))}' is not a Sigstore client trust config."
             hint = "Make one with: modelseal instance trust-config --data DIR --out FILE"
             raise FormatError("trust-config", message, hint) from error
-    url, name = _tuf_url(instance, staging=staging)
+    url, name = published.url_of(instance, staging=staging)
     try:
         return ClientTrustConfig.from_tuf(url)
     except TUFError as error:
         cause = error.__cause__
         if isinstance(cause, OSError) and not isinstance(cause, requests.RequestException):
-            raise _not_trusted(name) from error
+            raise published.not_trusted(name) from error
         raise Undecided(
             "instance-unreachable",
             f"The trust root of {name} cannot be refreshed: {shown(str(cause or error))}.",
@@ -94,22 +79,3 @@ def assembled(
     except (ValueError, Error) as error:
         message = f"'{shown(str(signing_config))}' is not a Sigstore signing config."
         raise FormatError("trust-config", message, shown(str(error))) from error
-
-
-def _tuf_url(instance: str | None, *, staging: bool) -> tuple[str, str]:
-    if instance is not None:
-        if not instance.startswith(("http://", "https://")):
-            message = f"'{shown(instance)}' is not the URL of an instance."
-            raise UsageError("bad-url", message, "It starts with http:// or https://.")
-        return instance.rstrip("/"), f"the instance {shown(instance)}"
-    if staging:
-        return STAGING_TUF_URL, "the Sigstore staging instance"
-    return DEFAULT_TUF_URL, "the public Sigstore instance"
-
-
-def _not_trusted(name: str) -> Undecided:
-    return Undecided(
-        "instance-not-trusted",
-        f"This machine does not trust {name} yet.",
-        "Get root.json from its operator, then: sigstore --instance URL trust-instance root.json",
-    )

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What instances of Sigstore published, as last seen by TUF on this machine; no network here.
+
+The cache is that of sigstore-python, which fills it when it signs or is told to trust an instance.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import quote
+
+import platformdirs
+
+from modelseal import roots
+from modelseal.errors import Undecided, UsageError, shown
+from modelseal.files import read_bounded, there
+from modelseal.formats import trusted_root
+
+PUBLIC_GOOD_URL = "https://tuf-repo-cdn.sigstore.dev"
+STAGING_URL = "https://tuf-repo-cdn.sigstage.dev"
+_EMBEDDED = {PUBLIC_GOOD_URL: roots.PUBLIC_GOOD, STAGING_URL: roots.STAGING}
+
+
+def cached_root(instance: str | None, *, staging: bool) -> tuple[bytes, str]:
+    """Return the trusted root of an instance as last seen, and what people call the instance.
+
+    The public instances are known without having been seen.
+
+    Raises:
+        Undecided: this instance was never trusted on this machine.
+    """
+    url, name = url_of(instance, staging=staging)
+    cache = Path(platformdirs.user_cache_dir("sigstore-python", "sigstore")) / "tuf"
+    cached = cache / quote(url, safe="") / "trusted_root.json"
+    if there(cached):
+        return read_bounded(cached, trusted_root.LIMIT, "trusted root"), name
+    if url in _EMBEDDED:
+        return roots.embedded(_EMBEDDED[url]), name
+    raise not_trusted(name)
+
+
+def url_of(instance: str | None, *, staging: bool) -> tuple[str, str]:
+    """Return where an instance publishes by TUF, and what people call it.
+
+    Raises:
+        UsageError: `instance` is no URL.
+    """
+    if instance is not None:
+        if not instance.startswith(("http://", "https://")):
+            message = f"'{shown(instance)}' is not the URL of an instance."
+            raise UsageError("bad-url", message, "It starts with http:// or https://.")
+        return instance.rstrip("/"), f"the instance {shown(instance)}"
+    if staging:
+        return STAGING_URL, "the Sigstore staging instance"
+    return PUBLIC_GOOD_URL, "the public Sigstore instance"
+
+
+def not_trusted(name: str) -> Undecided:
+    """Return the refusal to believe the instance called `name`."""
+    return Undecided(
+        "instance-not-trusted",
+        f"This machine does not trust {name} yet.",
+        "Get root.json from its operator, then: sigstore --instance URL trust-instance root.json",
+    )
