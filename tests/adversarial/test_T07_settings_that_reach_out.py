@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 ELSEWHERE = {
@@ -36,6 +38,47 @@ def test_source_in_the_settings_does_not_open_the_import_path(site, server):
     site.sign(folder)
     assert server.load("with-source").status == 200
     assert site.untouched
+
+
+@pytest.mark.parametrize("key", ["URI", "Environment_Path", "ENVIRONMENT_TARBALL"])
+def test_parameter_in_another_case(site, server, key):
+    # pydantic-settings takes it for the one in lower case, and the first of two wins
+    folder = site.write(f"case-{key}")
+    outside = site.folder / f"{key}.joblib"
+    outside.write_bytes(site.payload())
+    settings = {
+        "name": folder.name, "implementation": "mlserver_sklearn.SKLearnModel",
+        "parameters": {key: str(outside), "uri": "./model.joblib"},
+    }  # fmt: skip
+    (folder / "model-settings.json").write_text(json.dumps(settings))
+    site.sign(folder)
+    assert server.load(folder.name).error.endswith("[bad-settings]")
+    assert site.untouched
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("IMPLEMENTATION", "os.system"),
+        ("Name", "other"),
+        ("PARAMETERS", {"uri": "/etc/passwd"}),
+    ],
+)
+def test_setting_in_another_case(site, server, key, value):
+    folder = site.write(f"case-{key}")
+    settings = json.loads((folder / "model-settings.json").read_bytes())
+    (folder / "model-settings.json").write_text(json.dumps({key: value, **settings}))
+    site.sign(folder)
+    assert server.load(folder.name).error.endswith("[bad-settings]")
+
+
+@pytest.mark.parametrize("orders", [{"_cli_parse_args": True}, {"_env_file": "/etc/passwd"}])
+def test_orders_to_the_library_that_reads_settings(site, server, orders):
+    # with the first, pydantic-settings read the server's own command line, and ended it
+    name = f"orders-{min(orders)}"
+    site.signed(name, parameters={"uri": "./model.joblib", **orders}, self=1, **orders)
+    assert server.load(name).status == 200
+    assert server.infer(name, site.digits.rows) == site.digits.answers
 
 
 @pytest.mark.parametrize("workers", [0, 1])

@@ -10,10 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from mlserver.settings import ModelParameters, ModelSettings
 
-from modelseal.errors import UsageError
+from modelseal.errors import FormatError, UsageError, shown
 
 if TYPE_CHECKING:
+    from collections.abc import Container, Iterable
+
     from pydantic_settings import PydanticBaseSettingsSource
+
+_KNOWN = frozenset({"implementation", *ModelSettings.model_fields})
 
 
 class _SignedOnly:
@@ -43,10 +47,25 @@ def made(values: dict[str, Any]) -> ModelSettings:
 
     Raises:
         pydantic.ValidationError: a value of the wrong type.
+        FormatError: a name that differs from one of MLServer's by its case alone.
     """
-    plain = {name: value for name, value in values.items() if not name.startswith("_")}
-    parameters = _Parameters(**(plain.pop("parameters", None) or {}))
-    return _Settings(**plain, parameters=parameters)
+    # MLServer ignores what it does not know; `self` and `_cli_parse_args` must not even reach it
+    plain = {name: value for name, value in values.items() if name in _KNOWN}
+    parameters = plain.pop("parameters", None) or {}
+    _check_case(values, _KNOWN)
+    _check_case(parameters, ModelParameters.model_fields)
+    # Parameters may have any name, but these are orders to pydantic-settings: to read the command
+    # line, which ends the process over a word that it does not know, or a file.
+    allowed = {name: value for name, value in parameters.items() if not name.startswith("_")}
+    return _Settings(**plain, parameters=_Parameters(**allowed))
+
+
+def _check_case(names: Iterable[str], known: Container[str]) -> None:
+    """Refuse `URI` for `uri`: pydantic-settings takes either, so it would pass by every check."""
+    for name in names:
+        if name not in known and name.lower() in known:
+            message = f"The signed model-settings.json has '{shown(name)}' for '{name.lower()}'."
+            raise FormatError("bad-settings", message)
 
 
 def check_environment() -> None:
