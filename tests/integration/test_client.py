@@ -8,15 +8,12 @@ import os
 import pty
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 import modelseal
 from modelseal.policy.verdict import Verdict
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 ALICE = "alice@example.com"
 
@@ -291,6 +288,28 @@ def test_a_terminal_sees_colours_and_long_work_its_progress(instance, model, who
     os.close(reader)
     assert process.returncode == 0
     assert b"\x1b[32m" in seen
+
+
+def test_an_answer_that_cannot_be_given_is_no_answer(instance, file, who) -> None:
+    signed(instance, file)
+    command = [
+        sys.executable, "-m", "modelseal", "verify", str(file), "--identity", ALICE,
+        "--issuer", instance.issuer, "--trusted-root", str(instance.trusted_root),
+    ]  # fmt: skip
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False)
+    assert done.returncode == 3
+    assert b"cannot write the answer" in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+def test_a_terminal_that_knows_no_unicode_gets_escapes(instance, file, who) -> None:
+    renamed = file.rename(file.with_name("m\u2603.bin"))
+    signed(instance, renamed)
+    options = ("--trusted-root", instance.trusted_root, "--issuer", instance.issuer)
+    done = shell("verify", renamed, "--identity", ALICE, *options, PYTHONIOENCODING="latin-1")
+    assert done.returncode == 0, done.stderr
+    assert "m\\u2603.bin" in done.stdout
 
 
 def test_help_has_examples_for_every_command() -> None:

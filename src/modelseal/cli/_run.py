@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import functools
+import io
 import json
 import os
 import sys
@@ -40,24 +41,49 @@ def exit_code(error: ModelSealError) -> int:
 def reporting_errors(function: Callable[P, R]) -> Callable[P, R]:
     """Make a command print a ModelSealError and exit with its code, never with a traceback.
 
-    With `--format json` the error goes to stdout, as JSON.
+    With `--format json` the error goes to stdout, as JSON. An answer that could not be given, for
+    Ctrl-C or a full disk behind stdout, is no answer: exit code 3, never 1.
     """
 
     @functools.wraps(function)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
-            return function(*args, **kwargs)
-        except ModelSealError as error:
-            if kwargs.get("output") == "json":
-                print_json({"code": error.code, "message": error.message, "hint": error.hint})
-            else:
-                print_error(error)
-            sys.exit(exit_code(error))
-        except BrokenPipeError:  # the reader went away, as with `| head`
+            with _flushed():
+                return _answered(function, *args, **kwargs)
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            sys.exit(UNDECIDED)
+        except OSError as error:  # of stdout: the reader went away, the disk is full
+            if not isinstance(error, BrokenPipeError):
+                click.echo(f"error: cannot write the answer: {error.strerror}", err=True)
+            # else Python fails once more when it flushes at exit
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(UNDECIDED)
 
     return wrapped
+
+
+def _answered(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    try:
+        return function(*args, **kwargs)
+    except ModelSealError as error:
+        if kwargs.get("output") == "json":
+            print_json({"code": error.code, "message": error.message, "hint": error.hint})
+        else:
+            print_error(error)
+        sys.exit(exit_code(error))
+
+
+@contextmanager
+def _flushed() -> Iterator[None]:
+    """Print what the locale's encoding lacks as escapes, and have all of it out at the end."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
 
 
 def print_error(error: ModelSealError) -> None:

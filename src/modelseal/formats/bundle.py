@@ -114,7 +114,8 @@ def parse(data: bytes) -> Bundle:
         key_hint=key_hint,
         entries=tuple(_entry(e) for e in _items(material, "tlogEntries")),
         timestamps=tuple(
-            _bytes(t, "signedTimestamp", "timestamp") for t in _items(stamps, "rfc3161Timestamps")
+            _only_bytes(t, "signedTimestamp", "timestamp")
+            for t in _items(stamps, "rfc3161Timestamps")
         ),
         content=_content(obj),
         chained=material.get("x509CertificateChain") is not None,
@@ -138,6 +139,12 @@ def _items(obj: dict[str, Any], name: str) -> list[dict[str, Any]]:
 
 def _bytes(obj: dict[str, Any], name: str, what: str) -> bytes:
     return b64decode(member(obj, name, str, what=what), what=f"{name} of the {what}")
+
+
+def _only_bytes(obj: dict[str, Any], name: str, what: str) -> bytes:
+    """Return the one member of an object that has just that."""
+    _known(obj, what, name)
+    return _bytes(obj, name, what)
 
 
 def _int(obj: dict[str, Any], name: str, what: str) -> int:
@@ -165,10 +172,9 @@ def _key_material(material: dict[str, Any]) -> tuple[tuple[bytes, ...], str | No
         _known(inner, "public key", "hint")
         return (), optional(inner, "hint", str, what="public key") or ""
     if present[0] == "certificate":
-        _known(inner, "certificate", "rawBytes")
-        return (_bytes(inner, "rawBytes", "certificate"),), None
+        return (_only_bytes(inner, "rawBytes", "certificate"),), None
     _known(inner, "certificate chain", "certificates")
-    chain = tuple(_bytes(c, "rawBytes", "certificate") for c in _items(inner, "certificates"))
+    chain = tuple(_only_bytes(c, "rawBytes", "certificate") for c in _items(inner, "certificates"))
     if not chain:
         raise FormatError("no-key-material", "The certificate chain of the bundle is empty.")
     return chain, None
@@ -181,15 +187,16 @@ def _entry(obj: dict[str, Any]) -> LogEntry:
         "inclusionProof", "canonicalizedBody",
     )  # fmt: skip
     kind = member(obj, "kindVersion", dict, what=what)
+    _known(kind, "kind version", "kind", "version")
     promise = optional(obj, "inclusionPromise", dict, what=what)
     proof = optional(obj, "inclusionProof", dict, what=what)
     return LogEntry(
         log_index=_int(obj, "logIndex", what),
-        log_id=_bytes(member(obj, "logId", dict, what=what), "keyId", "log id"),
+        log_id=_only_bytes(member(obj, "logId", dict, what=what), "keyId", "log id"),
         kind=member(kind, "kind", str, what="kind version"),
         version=member(kind, "version", str, what="kind version"),
         integrated_time=_int(obj, "integratedTime", what),
-        promise=_bytes(promise, "signedEntryTimestamp", "inclusion promise") if promise else None,
+        promise=_only_bytes(promise, "signedEntryTimestamp", "promise") if promise else None,
         proof=_proof(proof) if proof else None,
         body=_bytes(obj, "canonicalizedBody", what),
     )
@@ -201,7 +208,8 @@ def _proof(obj: dict[str, Any]) -> InclusionProof:
     hashes = optional(obj, "hashes", list, what=what) or []
     if len(hashes) > _MAX_ITEMS:
         raise FormatError("too-many", f"The {what} has more than {_MAX_ITEMS} hashes.")
-    checkpoint = optional(obj, "checkpoint", dict, what=what)
+    checkpoint = optional(obj, "checkpoint", dict, what=what) or {}
+    _known(checkpoint, "checkpoint", "envelope")
     return InclusionProof(
         log_index=_int(obj, "logIndex", what),
         root_hash=_bytes(obj, "rootHash", what),

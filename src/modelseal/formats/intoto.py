@@ -16,6 +16,7 @@ from modelseal.formats.strict import as_kind, member, optional, parse_json
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 LIMIT = 32 * 1024 * 1024  # bytes; a manifest of some 140,000 files
+_ITEMS = 2_000_000  # JSON values; such a manifest has some 600,000
 
 _WHAT = "statement"
 
@@ -46,7 +47,7 @@ def parse(data: bytes) -> Statement:
         FormatError: not a Statement v1 with at least one subject that has a digest.
     """
     what = _WHAT
-    obj = as_kind(parse_json(data, what=what, limit=LIMIT), dict, what=what)
+    obj = as_kind(parse_json(data, what=what, limit=LIMIT, items=_ITEMS), dict, what=what)
     if member(obj, "_type", str, what=what) != STATEMENT_TYPE:
         raise FormatError("statement-type", "The signed statement is not an in-toto Statement v1.")
     subjects = tuple(

@@ -17,19 +17,26 @@ from modelseal.errors import FormatError, shown
 
 T = TypeVar("T")
 
+MAX_ITEMS = 20_000  # values in a document; a bundle has some hundred
+
 _KINDS: dict[type, str] = {
     str: "a string", dict: "an object", list: "a list", int: "an integer", bool: "true or false",
 }  # fmt: skip
 
 
-def parse_json(data: bytes, *, what: str, limit: int) -> Any:  # noqa: ANN401 - JSON is any value
-    """Return the JSON value in `data` (UTF-8, at most `limit` bytes).
+def parse_json(data: bytes, *, what: str, limit: int, items: int = MAX_ITEMS) -> Any:  # noqa: ANN401 - JSON is any value
+    """Return the JSON value in `data` (UTF-8, at most `limit` bytes and about `items` values).
+
+    Three bytes of JSON can become a hundred of memory, so values are bounded as well: before they
+    are made, by the characters without which there is no further one.
 
     Raises:
         FormatError: too large, not UTF-8, not JSON, a duplicate member, NaN, or nested too deeply.
     """
     if len(data) > limit:
         raise FormatError("too-large", f"The {what} is larger than {limit} bytes.")
+    if sum(data.count(mark) for mark in (b",", b"[", b"{")) > items:
+        raise FormatError("too-large", f"The {what} has more than {items} values.")
     if not data.strip():
         raise FormatError("empty", f"The {what} is empty.", "Sign the model again.")
 

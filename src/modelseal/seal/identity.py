@@ -12,6 +12,15 @@ from cryptography import x509
 
 from modelseal.errors import FormatError
 
+# What hostile DER makes the library raise; not all of it is a ValueError.
+UNREADABLE = (
+    ValueError,
+    x509.DuplicateExtension,
+    x509.ExtensionNotFound,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+
 _ARC = "1.3.6.1.4.1.57264.1."
 _OTHER_NAME = x509.ObjectIdentifier(_ARC + "7")
 _ISSUER_V1, _ISSUER_V2 = 1, 8
@@ -62,7 +71,7 @@ def of_certificate(der: bytes) -> Identity:
         certificate = x509.load_der_x509_certificate(der)
         extensions = {e.oid.dotted_string: e.value for e in certificate.extensions}
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension) as error:
+    except UNREADABLE as error:
         raise FormatError("bad-certificate", "The bundle has no readable certificate.") from error
     subjects = [_subject(name) for name in names]
     if len(subjects) != 1:

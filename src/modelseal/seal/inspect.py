@@ -69,7 +69,7 @@ def _certificate(bundle: bundle_format.Bundle) -> dict[str, Any] | None:
             "not_before": leaf.not_valid_before_utc.isoformat(),
             "not_after": leaf.not_valid_after_utc.isoformat(),
         }
-    except ValueError as error:
+    except identity.UNREADABLE as error:
         raise FormatError("bad-certificate", "The bundle has no readable certificate.") from error
 
 
@@ -106,8 +106,16 @@ def _manifest(bundle: bundle_format.Bundle) -> dict[str, Any]:
         digest = signed_digest(bundle)
         return {"files": [{"name": oms.SINGLE_FILE, "sha256": digest.hex()}], "ignored": []}
     statement = intoto.parse(bundle.content.payload)
-    if statement.predicate_type != oms.PREDICATE_TYPE:
+    if statement.predicate_type not in {oms.PREDICATE_TYPE, oms.OLD_PREDICATE_TYPE}:
         return {"files": [], "ignored": []}
     signed = oms.from_statement(statement)
-    files = [{"name": r.name, "sha256": r.digest.hex()} for r in signed.resources]
-    return {"files": files, "ignored": list(signed.ignored)}
+    how = signed.serialization
+    files = [{"name": r.name, how.hash_type: r.digest.hex()} for r in signed.resources]
+    return {
+        "files": files,
+        "ignored": list(signed.ignored),
+        "method": how.method,
+        "hash_type": how.hash_type,
+        "shard_size": how.shard_size,
+        "allow_symlinks": how.allow_symlinks,
+    }

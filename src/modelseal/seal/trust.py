@@ -8,7 +8,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelseal.errors import FormatError, UsageError
+from modelseal.errors import FormatError, UsageError, shown
 from modelseal.files import read_bounded
 from modelseal.formats.strict import as_kind, member, parse_json
 from modelseal.seal import published
@@ -89,7 +89,7 @@ def _parsed(data: bytes, source: str) -> TrustRoot:
     if not media_type.startswith("application/vnd.dev.sigstore.trustedroot"):
         raise FormatError(
             "trust-root",
-            f"'{source}' is not a Sigstore trusted root.",
+            f"'{shown(source)}' is not a Sigstore trusted root.",
             "A trust config goes to --trust-config, a trusted root to --trusted-root.",
         )
     return TrustRoot(data, f"{source} (sha256 {hashlib.sha256(data).hexdigest()[:12]})")

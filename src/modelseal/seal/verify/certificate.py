@@ -16,6 +16,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from modelseal.errors import FormatError, Unverified, shown
 from modelseal.formats import sct as sct_format
+from modelseal.seal import identity
 from modelseal.seal.verify import signature
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def load(der: bytes) -> x509.Certificate:
     try:
         certificate = x509.load_der_x509_certificate(der)
         certificate.extensions  # noqa: B018 - read now, so that nothing below has to be ready for it
-    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
+    except identity.UNREADABLE as error:
         raise FormatError("bad-certificate", "The bundle has no readable certificate.") from error
     return certificate
 
