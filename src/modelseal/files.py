@@ -6,7 +6,6 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -111,6 +110,8 @@ def write_atomic(path: Path, data: bytes, *, overwrite: bool = True, mode: int =
     Raises:
         UsageError: it exists and `overwrite` is false. Undecided: it cannot be written.
     """
+    import tempfile  # noqa: PLC0415 - verifying writes nothing
+
     try:
         start = os.fsencode(path.name)[:100].decode(errors="ignore")  # of 255 bytes at most
         fd, name = tempfile.mkstemp(dir=path.parent, prefix=f".{start}.", suffix=".tmp")

@@ -78,7 +78,7 @@ def command(
       modelseal verify *.joblib --identity alice@example.com --issuer https://issuer.example \\
           --format json
     """
-    from modelseal.policy.document import Policy
+    from modelseal.policy.rules import Policy
     from modelseal.policy.verify import check
     from modelseal.seal import trust
 

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from html import escape
 from typing import TYPE_CHECKING, Any, Literal
 
 from modelseal.errors import ModelSealError, PolicyRefused, Undecided, UsageError, shown
@@ -144,6 +143,8 @@ class Verdict:
 
 
 def _html(text: str) -> str:
+    from html import escape  # noqa: PLC0415 - only a notebook asks
+
     return escape(shown(text, 500))
 
 

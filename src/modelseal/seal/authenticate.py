@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -26,7 +25,6 @@ Verifier = Literal["modelseal", "sigstore", "both"]
 VERIFIERS: tuple[Verifier, ...] = ("modelseal", "sigstore", "both")
 
 _SHA256_BYTES = 32
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -114,7 +112,10 @@ def _by_both(
         raise errors["modelseal"]
     ((refusing, reason),) = errors.items()
     (accepting,) = times
-    _log.warning("verifiers disagree: %s accepts, %s refuses: %s", accepting, refusing, reason)
+    import logging  # noqa: PLC0415 - 5 ms that hardly any run needs
+
+    log = logging.getLogger(__name__)
+    log.warning("verifiers disagree: %s accepts, %s refuses: %s", accepting, refusing, reason)
     raise Unverified(
         "verifiers-disagree",
         f"The verifier {accepting} accepts what {refusing} refuses: {reason}",
