@@ -40,7 +40,8 @@ def command(path: Path, output: str) -> None:
     files = said["manifest"]["files"]
     click.echo(f"  manifest: {len(files)} file{'s' if len(files) != 1 else ''}")
     for file in files[:_FILES_SHOWN]:
-        click.echo(f"    {file['sha256']}  {shown(file['name'])}")
+        digest = file[said["manifest"].get("hash_type", "sha256")]
+        click.echo(f"    {digest}  {shown(file['name'])}")
     if len(files) > _FILES_SHOWN:
         click.echo(f"    and {len(files) - _FILES_SHOWN} more")
     for name in said["manifest"]["ignored"]:

@@ -2,36 +2,53 @@
 """OpenSSF Model Signing (OMS) v1.0: a manifest of a model's files as the predicate of a statement.
 
 Source: ossf/model-signing-spec, spec/v1.0.md. Written in the form of the specification (sorted by
-full name in code-point order); read also in the forms that model-signing 0.3 to 1.1 wrote (any
-order, a single file named ".").
+full name in code-point order, integer shard size); read also in the forms that model-signing 0.3 to
+1.1 and the Go client wrote: any order, a single file named ".", a shard size like 200.0, algorithms
+like "sha256-sharded-200"; and in the form of 0.2, whose files are the subjects of the statement.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from modelseal.errors import FormatError, shown
 from modelseal.formats.intoto import Statement, Subject
 from modelseal.formats.strict import as_kind, member, optional
 
 PREDICATE_TYPE = "https://model_signing/signature/v1.0"
-HASH_TYPE = "sha256"
+OLD_PREDICATE_TYPE = "https://model_signing/Digests/v0.1"  # model-signing 0.2; read, never written
 SINGLE_FILE = "."  # the name that model-signing gives the file of a single-file model
+DEFAULT_SHARD = 1_000_000_000  # bytes
 
-_HEX_DIGEST = re.compile(r"[0-9a-f]{64}")
+Method = Literal["files", "shards"]
+HASHES = {"sha256": 32, "blake2b": 64, "blake3": 32}  # hash type -> bytes of a digest (spec 7)
+
 _NAME_LIMIT = 4096  # bytes; PATH_MAX of Linux
 _PART_LIMIT = 255  # bytes; NAME_MAX of Linux
+_HEX = re.compile(r"[0-9a-f]+")
+_SHARD_MAX = 2**63 - 1
+_SHARD = re.compile(r"(.+):(0|[1-9][0-9]{0,18}):(0|[1-9][0-9]{0,18})", re.DOTALL)
 
 
 @dataclass(frozen=True, order=True)
 class Resource:
-    """One file of a model: its name relative to the model, and its SHA-256."""
+    """One file of a model, or one shard of it: its name relative to the model, and its digest."""
 
     name: str
     digest: bytes
+
+
+@dataclass(frozen=True)
+class Serialization:
+    """How a model became resources: what a verifier must do again (spec 5.2.2)."""
+
+    method: Method = "files"
+    hash_type: str = "sha256"
+    allow_symlinks: bool = False
+    shard_size: int | None = None  # bytes; with shards, and only then
 
 
 @dataclass(frozen=True)
@@ -40,6 +57,7 @@ class Manifest:
 
     resources: tuple[Resource, ...]
     ignored: tuple[str, ...] = ()
+    serialization: Serialization = field(default_factory=Serialization)
 
     def root(self) -> bytes:
         """Return SHA-256 over the raw digests in order (spec 5.3): an identifier, no proof.
@@ -48,23 +66,91 @@ class Manifest:
         """
         return hashlib.sha256(b"".join(r.digest for r in self.resources)).digest()
 
+    def file_names(self) -> frozenset[str]:
+        """Return the names of the files; of shards, those of the files that they are parts of."""
+        if self.serialization.method == "files":
+            return frozenset(r.name for r in self.resources)
+        return frozenset(split_shard(r.name)[0] for r in self.resources)
 
-def manifest(resources: list[Resource], ignored: tuple[str, ...] = ()) -> Manifest:
+
+def serialization(
+    hash_type: str = "sha256", *, shard_size: int | None = None, allow_symlinks: bool = False
+) -> Serialization:
+    """Return how to serialize: by files, or by shards of `shard_size` bytes.
+
+    Raises:
+        FormatError: a hash that is not one of `HASHES`, or a shard size that makes no sense.
+    """
+    if hash_type not in HASHES:
+        raise _unsupported(f"with the hash '{shown(hash_type)}'")
+    if shard_size is not None and not 0 < shard_size <= _SHARD_MAX:
+        raise _unsupported(f"by shards of {shown(str(shard_size))} bytes")
+    method: Method = "files" if shard_size is None else "shards"
+    return Serialization(method, hash_type, allow_symlinks, shard_size)
+
+
+def manifest(
+    resources: list[Resource],
+    ignored: tuple[str, ...] = (),
+    how: Serialization | None = None,
+) -> Manifest:
     """Return the manifest of `resources`, in the order of the specification.
 
     Raises:
-        FormatError: no resources, a name that is not allowed, or a name twice.
+        FormatError: no resources, a name that is not allowed, a name twice, or shards that are not
+            just what a file falls into.
     """
+    how = how or Serialization()
     if not resources:
         raise FormatError(
             "empty-model",
             "The model has no files.",
             "Check the path; an empty model means nothing.",
         )
-    names = [check_name(r.name) for r in resources]
+    names = [r.name for r in resources]
     if len(set(names)) != len(names):
         raise FormatError("duplicate-name", "The manifest lists a file twice.")
-    return Manifest(tuple(sorted(resources)), tuple(sorted(ignored)))
+    if how.shard_size is None:
+        for name in names:
+            check_name(name)
+    else:
+        _check_shards(names, how.shard_size)
+    return Manifest(tuple(sorted(resources)), tuple(sorted(ignored)), how)
+
+
+def shard_name(name: str, start: int, end: int) -> str:
+    """Return the name of the shard of the file `name` from `start` to before `end` (spec 6.3.2)."""
+    return f"{name}:{start}:{end}"
+
+
+def split_shard(name: str) -> tuple[str, int, int]:
+    """Return file name, start and end of a shard; the file's own name may have colons.
+
+    Raises:
+        FormatError: not the name of a shard, or the file's name is not allowed.
+    """
+    match = _SHARD.fullmatch(name)
+    if match is None:
+        raise FormatError("bad-shard", f"'{shown(name)}' is not the name of a shard.")
+    return check_name(match[1]), int(match[2]), int(match[3])
+
+
+def _check_shards(names: list[str], size: int) -> None:
+    """Check that the shards of every file follow each other, all but the last of full size."""
+    found: dict[str, list[tuple[int, int]]] = {}
+    for name in names:
+        file, start, end = split_shard(name)
+        found.setdefault(file, []).append((start, end))
+    for file, parts in found.items():
+        expected = 0
+        parts.sort()
+        for number, (start, end) in enumerate(parts, 1):
+            whole = end - start == size or (number == len(parts) and 0 < end - start < size)
+            if start != expected or not whole:
+                raise FormatError(
+                    "bad-shard", f"The shards of '{shown(file)}' leave a gap or overlap."
+                )
+            expected = end
 
 
 def check_name(name: str) -> str:
@@ -94,15 +180,19 @@ def check_name(name: str) -> str:
 
 def to_statement(signed: Manifest, model_name: str) -> Statement:
     """Return the statement that a signer signs for `signed`; `model_name` is for people."""
+    how = signed.serialization
+    described: dict[str, Any] = {
+        "method": how.method,
+        "hash_type": how.hash_type,
+        "allow_symlinks": how.allow_symlinks,
+        "ignore_paths": list(signed.ignored),
+    }
+    if how.shard_size is not None:
+        described["shard_size"] = how.shard_size
     predicate = {
-        "serialization": {
-            "method": "files",
-            "hash_type": HASH_TYPE,
-            "allow_symlinks": False,
-            "ignore_paths": list(signed.ignored),
-        },
+        "serialization": described,
         "resources": [
-            {"name": r.name, "digest": r.digest.hex(), "algorithm": HASH_TYPE}
+            {"name": r.name, "digest": r.digest.hex(), "algorithm": how.hash_type}
             for r in signed.resources
         ],
     }
@@ -117,6 +207,8 @@ def from_statement(statement: Statement) -> Manifest:
         FormatError: another predicate, a serialization that is not known, a bad name, a name twice,
             or a root digest that is not that of the listed files.
     """
+    if statement.predicate_type == OLD_PREDICATE_TYPE:
+        return _from_subjects(statement)
     if statement.predicate_type != PREDICATE_TYPE:
         raise FormatError(
             "not-a-model-signature",
@@ -124,36 +216,70 @@ def from_statement(statement: Statement) -> Manifest:
         )
     if len(statement.subjects) != 1:
         raise FormatError("subject-count", "A model signature must have exactly one subject.")
+    how, ignored = _serialization(
+        member(statement.predicate, "serialization", dict, what="predicate")
+    )
     listed = [
-        _resource(as_kind(item, dict, what="resource"))
+        _resource(as_kind(item, dict, what="resource"), how)
         for item in member(statement.predicate, "resources", list, what="predicate")
     ]
-    ignored = _serialization(member(statement.predicate, "serialization", dict, what="predicate"))
     root = Manifest(tuple(listed)).root().hex()
     if statement.subjects[0].digests != (("sha256", root),):
         raise FormatError("root-mismatch", "The root digest is not that of the listed files.")
-    return manifest(listed, ignored)
+    return manifest(listed, ignored, how)
 
 
-def _serialization(obj: dict[str, Any]) -> tuple[str, ...]:
-    method = member(obj, "method", str, what="serialization")
-    hash_type = member(obj, "hash_type", str, what="serialization")
-    if (method, hash_type) != ("files", HASH_TYPE):
-        raise FormatError(
-            "unsupported-serialization",
-            f"The model was signed as '{shown(method)}' with '{shown(hash_type)}', "
-            "which this version does not read.",
-            "Sign it again with files and sha256.",
-        )
-    paths = optional(obj, "ignore_paths", list, what="serialization") or []
-    return tuple(as_kind(p, str, what="ignored path") for p in paths)
+def _from_subjects(statement: Statement) -> Manifest:
+    """Return the manifest of a statement of model-signing 0.2: one subject a file, SHA-256."""
+    listed = []
+    for subject in statement.subjects:
+        if len(subject.digests) != 1 or subject.digests[0][0] != "sha256":
+            raise FormatError("bad-digest", "A file of the manifest has no SHA-256.")
+        listed.append(Resource(subject.name, _digest(subject.digests[0][1], "sha256")))
+    return manifest(listed)
 
 
-def _resource(obj: dict[str, Any]) -> Resource:
+def _serialization(obj: dict[str, Any]) -> tuple[Serialization, tuple[str, ...]]:
+    what = "serialization"
+    method = member(obj, "method", str, what=what)
+    hash_type = member(obj, "hash_type", str, what=what)
+    if method not in {"files", "shards"} or hash_type not in HASHES:
+        raise _unsupported(f"as '{shown(method)}' with '{shown(hash_type)}'")
+    size = obj.get("shard_size")
+    if type(size) is float and size.is_integer():
+        size = int(size)  # model-signing 1.1 writes 200.0
+    if (method == "shards") != (size is not None):
+        raise _unsupported(f"as '{shown(method)}' with the shard size {shown(str(size))}")
+    paths = optional(obj, "ignore_paths", list, what=what) or []
+    how = serialization(
+        hash_type,
+        shard_size=None if size is None else as_kind(size, int, what="shard size"),
+        allow_symlinks=optional(obj, "allow_symlinks", bool, what=what) or False,
+    )
+    return how, tuple(as_kind(p, str, what="ignored path") for p in paths)
+
+
+def _unsupported(what: str) -> FormatError:
+    return FormatError(
+        "unsupported-serialization",
+        f"Signed {what}, which is not a way to sign a model.",
+        "Sign it by files or shards with sha256, blake2b or blake3.",
+    )
+
+
+def _resource(obj: dict[str, Any], how: Serialization) -> Resource:
     algorithm = member(obj, "algorithm", str, what="resource")
+    # model-signing writes the size of the shards into every algorithm.
+    known = {how.hash_type, f"{how.hash_type}-sharded-{how.shard_size}"}
+    if algorithm not in known:
+        raise FormatError("bad-digest", "A resource has another hash than the manifest says.")
     digest = member(obj, "digest", str, what="resource")
-    if algorithm != HASH_TYPE or not _HEX_DIGEST.fullmatch(digest):
+    return Resource(member(obj, "name", str, what="resource"), _digest(digest, how.hash_type))
+
+
+def _digest(text: str, hash_type: str) -> bytes:
+    if len(text) != 2 * HASHES[hash_type] or not _HEX.fullmatch(text):
         raise FormatError(
-            "bad-digest", "A resource of the manifest has no SHA-256 in lower-case hex."
+            "bad-digest", "A resource of the manifest has no digest in lower-case hex."
         )
-    return Resource(member(obj, "name", str, what="resource"), bytes.fromhex(digest))
+    return bytes.fromhex(text)

@@ -2,8 +2,8 @@
 """Walk a hostile folder: open every regular file once, and nothing else.
 
 Everything goes through directory descriptors with O_NOFOLLOW, so that nobody who can rename inside
-the model can lead the walk out of it. Links, FIFOs, sockets and devices are refused by lstat before
-anything is opened; what was opened is checked again by fstat.
+the model can lead the walk out of it. Links (unless they are to be followed), FIFOs, sockets and
+devices are refused by lstat before anything is opened; what was opened is checked again by fstat.
 """
 
 from __future__ import annotations
@@ -17,10 +17,13 @@ from typing import TYPE_CHECKING
 from modelseal.errors import FormatError, shown
 from modelseal.files import not_regular, translated
 from modelseal.formats import oms
+from modelseal.model import links
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from modelseal.model.links import Parts
 
 MAX_FILES = 1_000_000
 MAX_DEPTH = 64
@@ -76,43 +79,67 @@ def single(path: Path) -> Iterator[OpenFile]:
         os.close(fd)
 
 
-def walk(root_fd: int, skip: frozenset[str] = frozenset()) -> Iterator[OpenFile]:
+def walk(
+    root_fd: int, skip: frozenset[str] = frozenset(), *, follow: bool = False
+) -> Iterator[OpenFile]:
     """Yield every regular file below `root_fd`; each is open until the next is asked for.
 
-    `skip` are names relative to the root that are neither opened nor entered.
+    `skip` are names relative to the root that are neither opened nor entered. With `follow`, links
+    that stay inside the root stand for what they lead to, files and folders alike.
 
     Raises:
-        FormatError: a link, a special file, a name that is not UTF-8, too many files, too deep.
+        FormatError: a link that is not to be followed, leads out of the root, nowhere or in a
+            circle; a special file, a name that is not UTF-8, too many files, too deep.
         Undecided: unreadable or changed meanwhile.
     """
-    for count, found in enumerate(_walk(root_fd, "", skip, 0)):
-        if count >= MAX_FILES:
-            raise FormatError("too-many-files", f"The model has more than {MAX_FILES} files.")
-        yield found
+    return _Walker(root_fd, skip, follow=follow).below(root_fd, "", ((),))
 
 
-def _walk(fd: int, prefix: str, skip: frozenset[str], depth: int) -> Iterator[OpenFile]:
-    if depth > MAX_DEPTH:
-        raise FormatError("too-deep", f"The model has folders more than {MAX_DEPTH} deep.")
-    with translated(prefix or "the model folder"), os.scandir(fd) as entries:
-        names = sorted(entry.name for entry in entries)
-    for part in names:
-        name = prefix + part
-        if name in skip:
-            continue
-        oms.check_name(name)
-        with translated(name):
-            mode = os.stat(part, dir_fd=fd, follow_symlinks=False).st_mode
-            _check_kind(mode, name)
-            is_folder = stat.S_ISDIR(mode)
-            inner = os.open(part, _FOLDER_FLAGS if is_folder else _FILE_FLAGS, dir_fd=fd)
-        try:
-            if is_folder:
-                yield from _walk(inner, name + "/", skip, depth + 1)
-            else:
-                yield OpenFile(name, inner, _checked_size(inner, name))
-        finally:
-            os.close(inner)
+class _Walker:
+    """One walk: what stays the same all the way down, and how much was met."""
+
+    def __init__(self, root_fd: int, skip: frozenset[str], *, follow: bool) -> None:
+        self._root = root_fd
+        self._skip = skip
+        self._follow = follow
+        self._met = 0
+
+    def below(self, fd: int, prefix: str, real: tuple[Parts, ...]) -> Iterator[OpenFile]:
+        """Yield the files below the folder `fd`; `real` are the folders on the way, links solved.
+
+        The last of `real` is this one.
+        """
+        if prefix.count("/") > MAX_DEPTH:
+            raise FormatError("too-deep", f"The model has folders more than {MAX_DEPTH} deep.")
+        with translated(prefix or "the model folder"), os.scandir(fd) as entries:
+            names = sorted(entry.name for entry in entries)
+        for part in names:
+            name = prefix + part
+            if name in self._skip:
+                continue
+            oms.check_name(name)
+            self._met += 1  # folders too: links can make many of few
+            if self._met > MAX_FILES:
+                raise FormatError("too-many-files", f"The model has more than {MAX_FILES} files.")
+            where = (*real[-1], part)
+            with translated(name):
+                mode = os.stat(part, dir_fd=fd, follow_symlinks=False).st_mode
+                if self._follow and stat.S_ISLNK(mode):
+                    where = links.resolved(self._root, where, name)
+                    inner, mode = links.opened(self._root, where)
+                else:
+                    _check_kind(mode, name)
+                    flags = _FOLDER_FLAGS if stat.S_ISDIR(mode) else _FILE_FLAGS
+                    inner = os.open(part, flags, dir_fd=fd)
+            try:
+                if stat.S_ISDIR(mode):
+                    if where in real:
+                        raise links.bad_link(name, "leads in a circle")
+                    yield from self.below(inner, name + "/", (*real, where))
+                else:
+                    yield OpenFile(name, inner, _checked_size(inner, name))
+            finally:
+                os.close(inner)
 
 
 def _check_kind(mode: int, name: str) -> None:

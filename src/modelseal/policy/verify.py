@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 from modelseal.errors import ModelSealError, Unverified, shown
 from modelseal.files import is_folder, read_bounded
 from modelseal.formats import bundle as bundle_format
-from modelseal.formats import oms
 from modelseal.model import manifest
 from modelseal.model.diff import ManifestDiff, compare
-from modelseal.policy.document import Policy
 from modelseal.policy.evaluate import evaluate
+from modelseal.policy.rules import Policy
 from modelseal.policy.verdict import Verdict, from_error
 from modelseal.seal import trust
 from modelseal.seal.authenticate import Authenticated, authenticate
@@ -92,18 +91,18 @@ def differences(
     ignored = manifest.DEFAULT_IGNORED | frozenset(found.manifest.ignored)
     if bundle is not None and Path(bundle).resolve().is_relative_to(path.resolve()):
         ignored |= {Path(bundle).resolve().relative_to(path.resolve()).as_posix()}
-    return compare(found.manifest, manifest.of_folder(path, ignored, progress))
+    how = found.manifest.serialization
+    return compare(found.manifest, manifest.of_folder(path, ignored, progress, how))
 
 
 def _of_one_file(path: Path, found: Authenticated, progress: Progress | None) -> ManifestDiff:
     """Compare one file; what the signer called it does not matter, a model may be renamed."""
-    signed = found.manifest.resources
-    if len(signed) != 1:
+    signed = manifest.renamed(found.manifest, path.name)
+    if signed is None:
+        count = len(found.manifest.file_names())
         raise Unverified(
             "wrong-kind",
-            f"The bundle signs {len(signed)} files, but '{shown(str(path))}' is one file.",
+            f"The bundle signs {count} files, but '{shown(str(path))}' is one file.",
             "Verify the folder that was signed.",
         )
-    actual = manifest.of_file(path, progress)
-    name = actual.resources[0].name
-    return compare(oms.Manifest((oms.Resource(name, signed[0].digest),)), actual)
+    return compare(signed, manifest.of_file(path, progress, signed.serialization))

@@ -79,7 +79,9 @@ def admit(
     with source.opened(model, signed, folder=folder) as files:
         if final.is_dir():
             if not unchanged:
-                verdict = judge(compare(signed, source.hashed(files, progress)))
+                verdict = judge(
+                    compare(signed, source.hashed(files, signed.serialization, progress))
+                )
         else:
             judge(_unlike(source.names(files), signed))  # before gigabytes are copied
             with place.temporary(store) as temporary:
@@ -112,5 +114,5 @@ def _judge(model: str, found: Authenticated, policy: Policy) -> Callable[[Manife
 
 
 def _unlike(names: frozenset[str], signed: Manifest) -> ManifestDiff:
-    wanted = {resource.name for resource in signed.resources}
+    wanted = signed.file_names()
     return ManifestDiff(added=tuple(sorted(names - wanted)), missing=tuple(sorted(wanted - names)))

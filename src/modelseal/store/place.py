@@ -34,9 +34,13 @@ _FULL = {errno.ENOSPC, errno.EDQUOT}
 def digest_of(manifest: Manifest) -> str:
     """Return the name of the snapshot of `manifest`: SHA-256 over names and digests, in hex.
 
-    Not the OMS root digest, which does not cover the names.
+    Not the OMS root digest, which does not cover the names. Other ways of serializing than by files
+    with SHA-256 are part of it, as a shard has the name that a file could have.
     """
     hasher = hashlib.sha256()
+    how = manifest.serialization
+    if (how.method, how.hash_type) != ("files", "sha256"):
+        hasher.update(f"{how.hash_type} {how.shard_size}".encode().ljust(64, b"\0"))
     for resource in manifest.resources:
         name = resource.name.encode()
         hasher.update(len(name).to_bytes(8, "big") + name + resource.digest)

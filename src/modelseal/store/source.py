@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from modelseal.errors import Undecided, Unverified, shown
 from modelseal.formats import oms
 from modelseal.model import tree
-from modelseal.model.hashing import digest
-from modelseal.model.manifest import BUNDLE_NAME, DEFAULT_IGNORED
+from modelseal.model.hashing import resources
+from modelseal.model.manifest import BUNDLE_NAME, DEFAULT_IGNORED, renamed
 from modelseal.store import place
 
 if TYPE_CHECKING:
@@ -36,19 +36,19 @@ def expected(source: Path, found: Authenticated, *, folder: bool) -> oms.Manifes
         Unverified: a folder with the signature of a file, or the other way round.
         FormatError: a name that is not UTF-8.
     """
-    signed = found.manifest.resources
-    fits = found.kind == "oms" if folder else len(signed) == 1
-    if not fits:
-        what = "one file" if folder else f"{len(signed)} files"
+    signed: oms.Manifest | None = found.manifest
+    if folder and found.kind == "artifact":
+        signed = None
+    elif not folder:
+        signed = renamed(found.manifest, oms.check_name(source.name))
+    if signed is None:
+        what = "one file" if folder else f"{len(found.manifest.file_names())} files"
         raise Unverified(
             "wrong-kind",
             f"The bundle signs {what}, which is not what '{shown(source.name)}' is.",
             "Verify what was signed.",
         )
-    if folder:
-        return found.manifest
-    name = oms.check_name(source.name)
-    return oms.Manifest((oms.Resource(name, signed[0].digest),), found.manifest.ignored)
+    return signed
 
 
 @contextmanager
@@ -62,10 +62,15 @@ def opened(source: Path, signed: oms.Manifest, *, folder: bool) -> Iterator[File
         FormatError, UsageError, Undecided: see `tree.folder` and `tree.single`.
     """
     if folder:
-        tops = {resource.name.partition("/")[0] for resource in signed.resources}
+        tops = {name.partition("/")[0] for name in signed.file_names()}
         skip = (DEFAULT_IGNORED - tops) | {BUNDLE_NAME}
         with tree.folder(source) as fd:
-            yield lambda: tree.walk(fd, skip)
+            follow = signed.serialization.allow_symlinks
+            by_shards = signed.serialization.shard_size is not None
+            # Shards have no place for an empty file, so nobody signed it: it is not copied.
+            yield lambda: (
+                file for file in tree.walk(fd, skip, follow=follow) if file.size or not by_shards
+            )
     else:
         with tree.single(source) as file:
             yield lambda: iter((file,))
@@ -76,10 +81,10 @@ def names(files: Files) -> frozenset[str]:
     return frozenset(file.name for file in files())
 
 
-def hashed(files: Files, progress: Progress | None) -> oms.Manifest:
+def hashed(files: Files, how: oms.Serialization, progress: Progress | None) -> oms.Manifest:
     """Return the manifest of the files as they lie there, each byte read once."""
-    found = [oms.Resource(file.name, digest(file, progress)) for file in files()]
-    return oms.Manifest(tuple(sorted(found)))
+    found = [resource for file in files() for resource in resources(file, how, progress)]
+    return oms.Manifest(tuple(sorted(found)), (), how)
 
 
 def copied(
@@ -87,26 +92,31 @@ def copied(
 ) -> oms.Manifest:
     """Return the manifest of the bytes that were put into the folder `into`, read once.
 
-    A file that is not in `signed` is not copied; it is in the result, with an empty digest.
+    A file that is not in `signed` is not copied; it is in the result, with an empty digest. A link
+    that may be followed is copied as what it leads to.
 
     Raises:
-        FormatError, Undecided: see `tree.walk` and `hashing.digest`; the store is full.
+        FormatError, Undecided: see `tree.walk` and `hashing.resources`; the store is full.
     """
-    wanted = {resource.name for resource in signed.resources}
-    found = [
-        oms.Resource(file.name, _copied(file, into, progress) if file.name in wanted else b"")
-        for file in files()
-    ]
-    return oms.Manifest(tuple(sorted(found)))
+    wanted, how = signed.file_names(), signed.serialization
+    found: list[oms.Resource] = []
+    for file in files():
+        if file.name in wanted:
+            found += _copied(file, how, into, progress)
+        else:
+            found.append(oms.Resource(file.name, b""))
+    return oms.Manifest(tuple(sorted(found)), (), how)
 
 
-def _copied(file: tree.OpenFile, into: Path, progress: Progress | None) -> bytes:
+def _copied(
+    file: tree.OpenFile, how: oms.Serialization, into: Path, progress: Progress | None
+) -> list[oms.Resource]:
     target = into / file.name
     with place.translated(into.parent):
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         sink = os.open(target, _SINK, 0o400)
     try:
-        found = digest(file, progress, sink=sink)
+        found = resources(file, how, progress, sink)
         with place.translated(into.parent):
             os.fsync(sink)
     except Undecided as error:
