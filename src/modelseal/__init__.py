@@ -19,6 +19,7 @@ from modelseal.errors import (
 )
 
 if TYPE_CHECKING:
+    from modelseal.policy.many import verify_all
     from modelseal.policy.verdict import Verdict
     from modelseal.policy.verify import verify
     from modelseal.seal.sign import Signed, sign
@@ -32,6 +33,7 @@ _LAZY = {
     "load": "modelseal.store.load",
     "sign": "modelseal.seal.sign",
     "verify": "modelseal.policy.verify",
+    "verify_all": "modelseal.policy.many",
 }
 
 __all__ = [
@@ -47,6 +49,7 @@ __all__ = [
     "load",
     "sign",
     "verify",
+    "verify_all",
 ]
 
 

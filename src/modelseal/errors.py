@@ -78,6 +78,8 @@ def shown(text: str | bytes, limit: int = _TEXT_LIMIT) -> str:
     metadata. Control characters, bidirectional overrides and undecodable bytes are escaped.
     """
     raw = text.decode("utf-8", "surrogateescape") if isinstance(text, bytes) else text
+    if raw.isprintable() and len(raw) <= limit:
+        return raw
     cut = raw[: limit + 1]
     escaped = "".join(
         c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in cut

@@ -78,8 +78,8 @@ def command(
       modelseal verify *.joblib --identity alice@example.com --issuer https://issuer.example \\
           --format json
     """
+    from modelseal.policy.many import check_all
     from modelseal.policy.rules import Policy
-    from modelseal.policy.verify import check
     from modelseal.seal import trust
 
     if bundle is not None and len(paths) != 1:
@@ -89,7 +89,7 @@ def command(
     )
     policy = Policy.for_signer(identity, issuer, verifier)
     with byte_progress("Verifying") as progress:
-        verdicts = [check(path, policy, root, bundle, progress) for path in paths]
+        verdicts = check_all(list(paths), policy, root, bundle, progress)
     if output == "json":
         print_json([verdict.to_dict() for verdict in verdicts])
     else:

@@ -7,6 +7,7 @@ Source: sigstore/fulcio, docs/oid-info.md. The certificate must have been checke
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from cryptography import x509
 
@@ -61,6 +62,7 @@ class Identity:
         return f"{self.subject} ({self.issuer})"
 
 
+@lru_cache(maxsize=64)
 def of_certificate(der: bytes) -> Identity:
     """Return the identity in the signing certificate `der`.
 

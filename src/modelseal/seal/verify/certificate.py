@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from hashlib import sha256
@@ -17,10 +18,12 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from modelseal.errors import FormatError, Unverified, shown
 from modelseal.formats import sct as sct_format
 from modelseal.seal import identity
+from modelseal.seal.verify import anchors as anchors_of
 from modelseal.seal.verify import signature
 
 if TYPE_CHECKING:
     from modelseal.formats.sct import Sct
+    from modelseal.seal.trust import TrustRoot
     from modelseal.seal.verify.anchors import Authority, Log
     from modelseal.seal.verify.signature import PublicKey
 
@@ -28,6 +31,86 @@ T = TypeVar("T", bound=x509.ExtensionType)
 Path = tuple[x509.Certificate, ...]  # leaf first, root last
 
 _CODE_SIGNING = (ExtendedKeyUsageOID.CODE_SIGNING, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE)
+
+
+@dataclass(frozen=True)
+class Certified:
+    """A certificate that CAs of a trust root issued; whether in time is not looked at yet."""
+
+    leaf: x509.Certificate
+    key: PublicKey
+    paths: tuple[tuple[Authority, Path], ...]
+
+
+@lru_cache(maxsize=64)
+def check(der: bytes, trust: TrustRoot) -> Certified:
+    """Return the certificate `der` if `trust` vouches for it, whenever it was used.
+
+    One sign-in makes many signatures with one certificate, so the last ones are remembered: what
+    is said here depends on nothing but the arguments.
+
+    Raises:
+        FormatError, Unverified: the first of the checks below that fails.
+    """
+    anchors = anchors_of.load(trust)
+    leaf = load(der)
+    key = key_of(leaf)
+    paths = check_path(leaf, anchors.certificate_authorities, trust.source)
+    for _, path in paths:
+        check_usage(path)
+        check_transparency(path, anchors.ct_logs)
+    return Certified(leaf, key, paths)
+
+
+def check_path(
+    leaf: x509.Certificate, authorities: tuple[Authority, ...], source: str
+) -> tuple[tuple[Authority, Path], ...]:
+    """Return the paths from `leaf` to roots of trusted CAs (RFC 5280 section 6), at least one.
+
+    Raises:
+        Unverified: there is none ("untrusted-certificate").
+    """
+    paths = tuple(
+        (authority, path)
+        for authority in authorities
+        if (path := _path(leaf, authority)) is not None
+    )
+    if not paths:
+        raise Unverified(
+            "untrusted-certificate",
+            f"The certificate does not come from a CA in {shown(source)}.",
+            "Check that this is the trust root of the instance that signed.",
+        )
+    return paths
+
+
+def check_times(certified: Certified, times: tuple[datetime, ...], source: str) -> None:
+    """Check that certificate and CA were valid and trusted at all `times` ("hybrid model").
+
+    RFC 5280 section 4.1.2.5; the Sigstore client specification wants a valid path at every trusted
+    time. Only validities depend on the time, so the signatures were checked once.
+
+    Raises:
+        Unverified: the certificate was not valid ("certificate-expired"), or no CA of it was valid
+            and trusted ("authority-expired").
+    """
+    if not all(_is_valid(certified.leaf, time) for time in times):
+        start, end = certified.leaf.not_valid_before_utc, certified.leaf.not_valid_after_utc
+        raise Unverified(
+            "certificate-expired",
+            f"The signature was made outside the certificate's validity, {start} to {end}.",
+            "Sign again; if this was just signed, check the clock of the instance.",
+        )
+    for authority, (_, *issuers) in certified.paths:
+        if all(
+            time in authority.period and all(_is_valid(issuer, time) for issuer in issuers)
+            for time in times
+        ):
+            return
+    raise Unverified(
+        "authority-expired",
+        f"The CA was not trusted by {shown(source)} when the signature was made.",
+    )
 
 
 def load(der: bytes) -> x509.Certificate:
@@ -57,58 +140,9 @@ def key_of(leaf: x509.Certificate) -> PublicKey:
         raise FormatError("bad-certificate", message) from error
 
 
-def check_validity(leaf: x509.Certificate, times: tuple[datetime, ...]) -> None:
-    """Check that every trusted time lies in the validity of `leaf` (RFC 5280 section 4.1.2.5).
-
-    Raises:
-        Unverified: one does not ("certificate-expired").
-    """
-    start, end = leaf.not_valid_before_utc, leaf.not_valid_after_utc
-    if not all(start <= time <= end for time in times):
-        raise Unverified(
-            "certificate-expired",
-            f"The signature was made outside the certificate's validity, {start} to {end}.",
-            "Sign again; if this was just signed, check the clock of the instance.",
-        )
-
-
-def check_path(
-    leaf: x509.Certificate,
-    times: tuple[datetime, ...],
-    authorities: tuple[Authority, ...],
-    source: str,
-) -> Path:
-    """Return the path from `leaf` to the root of a CA that is trusted at all `times`.
-
-    RFC 5280 section 6; the Sigstore client specification wants it at every trusted time ("hybrid
-    model"). Only validities depend on the time, so the signatures are checked once.
-
-    Raises:
-        Unverified: no CA issued it ("untrusted-certificate"), or one did that was not valid or
-            not trusted then ("authority-expired").
-    """
-    at = times[0] if times else leaf.not_valid_before_utc
-    paths = [
-        (authority, path)
-        for authority in authorities
-        if (path := _path(leaf, authority, at)) is not None
-    ]
-    for authority, path in paths:
-        if all(time in authority.period and _all_valid(path[1:], time) for time in times):
-            return path
-    if paths:
-        raise Unverified(
-            "authority-expired",
-            f"The CA was not trusted by {shown(source)} when the signature was made.",
-        )
-    raise Unverified(
-        "untrusted-certificate",
-        f"The certificate does not come from a CA in {shown(source)}.",
-        "Check that this is the trust root of the instance that signed.",
-    )
-
-
-def _path(leaf: x509.Certificate, authority: Authority, at: datetime) -> Path | None:
+def _path(leaf: x509.Certificate, authority: Authority) -> Path | None:
+    # A moment at which all may be valid; whether they were at the right ones is checked by itself.
+    at = max(certificate.not_valid_before_utc for certificate in (leaf, *authority.chain))
     verifier = (
         verification.PolicyBuilder()
         .store(_store(authority.chain))
@@ -126,8 +160,8 @@ def _path(leaf: x509.Certificate, authority: Authority, at: datetime) -> Path | 
     return (*found, *authority.chain[last + 1 :])
 
 
-def _all_valid(certificates: Path, time: datetime) -> bool:
-    return all(c.not_valid_before_utc <= time <= c.not_valid_after_utc for c in certificates)
+def _is_valid(certificate: x509.Certificate, time: datetime) -> bool:
+    return certificate.not_valid_before_utc <= time <= certificate.not_valid_after_utc
 
 
 @lru_cache(maxsize=64)
