@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test interop lint bench coverage docs notebook wheel-check lock lock-peers vectors clean
+.PHONY: demo test fuzz interop lint bench coverage docs notebook wheel-check lock lock-peers vectors clean
 
 $(STAMP): requirements/dev.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -23,6 +23,17 @@ test: $(STAMP)
 interop: $(STAMP)
 	$(BIN)/python scripts/peers/install.py
 	$(BIN)/python -m pytest -n auto -m interop tests/interop $(ARGS)
+
+# Runs until it is stopped or finds something: make fuzz TARGET=bundle ARGS=-max_total_time=600
+TARGET ?= verify
+FUZZER := .fuzz/lib
+$(FUZZER): requirements/fuzz.lock $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --upgrade \
+	    --target $@ -r requirements/fuzz.lock
+	touch $@
+
+fuzz: $(FUZZER)
+	PYTHONPATH=$(FUZZER) $(BIN)/python tests/fuzz/run.py $(TARGET) -artifact_prefix=.fuzz/ $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from modelseal.errors import FormatError, ModelSealError, shown
 from modelseal.formats import trusted_root
+from modelseal.seal import identity
 from modelseal.seal.verify import signature
 
 if TYPE_CHECKING:
@@ -125,5 +126,5 @@ def _authorities(authorities: tuple[trusted_root.Authority, ...]) -> tuple[Autho
 def _certificate(der: bytes) -> x509.Certificate:
     try:
         return x509.load_der_x509_certificate(der)
-    except ValueError as error:
+    except identity.UNREADABLE as error:
         raise FormatError("trust-root", "A certificate cannot be read.") from error

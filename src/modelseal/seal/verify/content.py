@@ -126,7 +126,7 @@ def _is_signer(logged: rekor.LoggedSignature, signer: Signer) -> bool:
 
     try:
         certificate = x509.load_pem_x509_certificate(logged.verifier)
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         return False
     return certificate.public_bytes(Encoding.DER) == signer.certificate
 
