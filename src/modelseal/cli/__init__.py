@@ -20,8 +20,9 @@ import modelseal  # noqa: E402 - see above
 
 # name -> one line for --help; the command `name` lives in modelseal.cli.<name> as `command`
 _COMMANDS = {
-    "sign": "Sign models, keyless with Sigstore.",
+    "sign": "Sign models, keyless with Sigstore or with a key.",
     "verify": "Verify who signed models, and every byte of them, offline.",
+    "key": "Make keys to sign with.",
     "inspect": "Show what a signature says, without checking it.",
     "instance": "Run a private Sigstore in one process.",
     "demo": "Tell the whole story: train, sign, verify, tamper, be refused.",

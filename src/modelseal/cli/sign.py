@@ -15,10 +15,11 @@ from modelseal.cli._run import (
     print_json,
     reporting_errors,
 )
-from modelseal.errors import shown
+from modelseal.errors import UsageError, shown
 
 if TYPE_CHECKING:
     from modelseal.seal.sign import Signed
+    from modelseal.seal.signers import Signer
 
 
 @click.command()
@@ -33,6 +34,28 @@ if TYPE_CHECKING:
     help="OIDC token, or the file that holds it. Default: that of the CI system, or a browser.",
 )
 @click.option("--bundle", metavar="FILE", help="Where to write the bundle of a single model.")
+@click.option("--key", metavar="PEM", help="Sign with this private key instead of an identity.")
+@click.option("--password-env", metavar="NAME", help="The variable with the key's password.")
+@click.option("--certificate", metavar="PEM", help="The key's certificate, of a CA of your own.")
+@click.option("--certificate-chain", metavar="PEM", help="The CAs between it and the root.")
+@click.option("--oms", "as_oms", is_flag=True, help="Sign a file as OpenSSF model signature too.")
+@click.option(
+    "--hash-type",
+    default="sha256",
+    type=click.Choice(["sha256", "blake2b", "blake3"]),
+    show_default=True,
+    help="The hash of an OpenSSF model signature.",
+)
+@click.option("--shard-size", type=int, metavar="BYTES", help="Sign by shards of this size.")
+@click.option("--allow-symlinks", is_flag=True, help="Follow links that stay in the model.")
+@click.option(
+    "--ignore-path",
+    "ignored",
+    multiple=True,
+    metavar="PATH",
+    type=click.Path(path_type=Path),
+    help="Leave this path of the model out; may be repeated. Whoever verifies is told.",
+)
 @overwrite_option
 @click.option("--legacy-files", is_flag=True, help="Also write FILE.sig, FILE.crt, FILE.sigstore.")
 @format_option
@@ -43,13 +66,22 @@ def command(
     trust_config: str | None,
     identity_token: str | None,
     bundle: str | None,
+    key: str | None,
+    password_env: str | None,
+    certificate: str | None,
+    certificate_chain: str | None,
+    hash_type: str,
+    shard_size: int | None,
+    ignored: tuple[Path, ...],
     output: str,
     *,
+    as_oms: bool,
+    allow_symlinks: bool,
     staging: bool,
     overwrite: bool,
     legacy_files: bool,
 ) -> None:
-    """Sign models, keyless with Sigstore.
+    """Sign models, keyless with Sigstore, or with a key.
 
     A file gets FILE.sigstore.json beside it (what sigstore and cosign read), a folder an OpenSSF
     model signature, model.sig, inside it. Several models need one sign-in. The public instance
@@ -60,9 +92,14 @@ def command(
       modelseal sign model.joblib --trust-config trust.json
       modelseal sign models/*/ --instance https://sigstore.example
       modelseal sign model/ --identity-token "$TOKEN" --overwrite
+      modelseal sign model/ --key release.key --password-env KEY_PASSWORD
     """
-    from modelseal.seal.sign import sign_all
+    from modelseal.formats import oms
+    from modelseal.seal.sign import Way, sign_all
 
+    asked = (identity_token, instance, trust_config, staging or None)
+    signer = _signer(key, password_env, certificate, certificate_chain, asked)
+    how = oms.serialization(hash_type, shard_size=shard_size, allow_symlinks=allow_symlinks)
     with byte_progress("Hashing") as progress:
         made = sign_all(
             paths,
@@ -74,6 +111,8 @@ def command(
             overwrite=overwrite,
             legacy_files=legacy_files,
             progress=progress,
+            signer=signer,
+            way=Way(how, ignored, as_oms),
         )
     if output == "json":
         print_json([signed.to_dict() for signed in made])
@@ -85,8 +124,34 @@ def command(
 def _print(signed: Signed) -> None:
     click.echo(click.style("SIGNED ", fg="green", bold=True) + shown(str(signed.path)))
     click.echo(f"  signer     {shown(str(signed.signer))}")
-    click.echo(f"  log index  {signed.log_index}")
+    click.echo(f"  log index  {'not logged' if signed.log_index is None else signed.log_index}")
     click.echo(f"  bundle     {shown(str(signed.bundle))}")
+
+
+def _signer(
+    key: str | None,
+    password_env: str | None,
+    certificate: str | None,
+    chain: str | None,
+    keyless: tuple[object, ...],
+) -> Signer | None:
+    """Return the signer with the private `key`, None if signing is keyless."""
+    if key is None:
+        if (password_env, certificate, chain) != (None, None, None):
+            raise UsageError("bad-options", "A certificate or password goes with a --key.")
+        return None
+    if any(option is not None for option in keyless):
+        raise UsageError("bad-options", "Sign with a --key or with an identity, not with both.")
+    if certificate is None and chain is not None:
+        raise UsageError("bad-options", "A --certificate-chain goes with a --certificate.")
+    from modelseal.seal import keys
+    from modelseal.seal.signers.key import KeySigner, with_certificate
+
+    private = keys.load_private(Path(key), keys.password_from(password_env))
+    if certificate is None:
+        return KeySigner(private)
+    above = keys.load_certificates(Path(chain)) if chain else ()
+    return with_certificate(private, keys.load_certificates(Path(certificate)), above)
 
 
 def _token(value: str | None) -> str | None:

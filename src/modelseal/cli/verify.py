@@ -23,6 +23,7 @@ from modelseal.errors import UsageError, shown
 if TYPE_CHECKING:
     from modelseal.policy.verdict import Verdict
     from modelseal.seal.authenticate import Verifier
+    from modelseal.seal.managed import Managed
 
 
 @click.command()
@@ -30,17 +31,17 @@ if TYPE_CHECKING:
 @click.option(
     "--identity",
     "--certificate-identity",
-    required=True,
     metavar="ID",
     help="Who must have signed: an e-mail address or a URI.",
 )
 @click.option(
     "--issuer",
     "--certificate-oidc-issuer",
-    required=True,
     metavar="URL",
     help="Who must have vouched for that identity.",
 )
+@click.option("--key", metavar="PEM", help="The public key that must have signed.")
+@click.option("--certificate-chain", metavar="PEM", help="The CA whose certificate must have.")
 @click.option("--bundle", metavar="FILE", help="The bundle, if it is not beside or inside.")
 @click.option("--trusted-root", metavar="FILE", help="Believe this trusted root.")
 @click.option("--trust-config", metavar="FILE", help="Believe the root in this trust config.")
@@ -56,8 +57,10 @@ if TYPE_CHECKING:
 @reporting_errors
 def command(
     paths: tuple[Path, ...],
-    identity: str,
-    issuer: str,
+    identity: str | None,
+    issuer: str | None,
+    key: str | None,
+    certificate_chain: str | None,
     bundle: str | None,
     trusted_root: str | None,
     trust_config: str | None,
@@ -77,19 +80,40 @@ def command(
           --trusted-root trusted_root.json
       modelseal verify *.joblib --identity alice@example.com --issuer https://issuer.example \\
           --format json
+      modelseal verify model/ --key release.pub
     """
-    from modelseal.policy.many import check_all
-    from modelseal.policy.rules import Policy
     from modelseal.seal import trust
 
+    keyless = identity is not None or issuer is not None
+    if [keyless, key is not None, certificate_chain is not None].count(True) != 1:
+        raise UsageError(
+            "whose-signature",
+            "Say who must have signed, in one way.",
+            "Give --identity and --issuer, or --key, or --certificate-chain.",
+        )
+    if keyless and (identity is None or issuer is None):
+        raise UsageError("whose-signature", "--identity and --issuer go together.")
     if bundle is not None and len(paths) != 1:
         raise UsageError("one-bundle", "--bundle names the bundle of one model, not of several.")
-    root = trust.choose(
-        trusted_root=trusted_root, trust_config=trust_config, instance=instance, staging=staging
-    )
-    policy = Policy.for_signer(identity, issuer, verifier)
+    # A key is believed as it is; who saw its signature counts only where a root is named.
+    named = staging or any(one is not None for one in (trusted_root, trust_config, instance))
+    root = None
+    if keyless or named:
+        root = trust.choose(
+            trusted_root=trusted_root, trust_config=trust_config, instance=instance, staging=staging
+        )
     with byte_progress("Verifying") as progress:
-        verdicts = check_all(list(paths), policy, root, bundle, progress)
+        if identity is not None and issuer is not None and root is not None:
+            from modelseal.policy.many import check_all
+            from modelseal.policy.rules import Policy
+
+            policy = Policy.for_signer(identity, issuer, verifier)
+            verdicts = check_all(list(paths), policy, root, bundle, progress)
+        else:
+            from modelseal.policy.verify import check_managed
+
+            believed = _believed(key, certificate_chain)
+            verdicts = [check_managed(path, believed, root, bundle, progress) for path in paths]
     if output == "json":
         print_json([verdict.to_dict() for verdict in verdicts])
     else:
@@ -98,10 +122,19 @@ def command(
     sys.exit(_exit_code(verdicts))
 
 
+def _believed(key: str | None, chain: str | None) -> Managed:
+    from modelseal.seal import keys, managed
+
+    if key is not None:
+        return managed.TrustedKey(keys.load_public(Path(key)))
+    return managed.TrustedChain(keys.load_certificates(Path(chain or "")))
+
+
 def _print(verdict: Verdict) -> None:
     name = shown(verdict.model)
     if verdict:
-        signed = f"signed by {shown(str(verdict.signer))} at {verdict.time:%Y-%m-%d %H:%M:%S} UTC"
+        when = f" at {verdict.time:%Y-%m-%d %H:%M:%S} UTC" if verdict.time else ""
+        signed = f"signed by {shown(str(verdict.signer))}{when}"
         click.echo(click.style("OK ", fg="green", bold=True) + f"{name}: {signed}")
         for path in verdict.not_signed:
             click.echo(

@@ -82,6 +82,7 @@ class Bundle:
     timestamps: tuple[bytes, ...]
     content: MessageSignature | dsse.Envelope
     chained: bool = False  # certificates stood in a chain message, not as a single certificate
+    raw_key: bytes | None = None  # model-signing before 1.1: the public key, instead of a hint
 
     @property
     def version(self) -> str:
@@ -105,7 +106,7 @@ def parse(data: bytes) -> Bundle:
         )
     _known(obj, "bundle", "mediaType", "verificationMaterial", "messageSignature", "dsseEnvelope")
     material = member(obj, "verificationMaterial", dict, what="bundle")
-    certificates, key_hint = _key_material(material)
+    certificates, key_hint, raw_key = _key_material(material)
     stamps = optional(material, "timestampVerificationData", dict, what="bundle") or {}
     _known(stamps, "timestamp data", "rfc3161Timestamps")
     return Bundle(
@@ -119,6 +120,7 @@ def parse(data: bytes) -> Bundle:
         ),
         content=_content(obj),
         chained=material.get("x509CertificateChain") is not None,
+        raw_key=raw_key,
     )
 
 
@@ -157,7 +159,9 @@ def _int(obj: dict[str, Any], name: str, what: str) -> int:
     return value
 
 
-def _key_material(material: dict[str, Any]) -> tuple[tuple[bytes, ...], str | None]:
+def _key_material(
+    material: dict[str, Any],
+) -> tuple[tuple[bytes, ...], str | None, bytes | None]:
     kinds = ("certificate", "x509CertificateChain", "publicKey")
     _known(
         material, "verification material", *kinds, "tlogEntries", "timestampVerificationData"
@@ -169,15 +173,16 @@ def _key_material(material: dict[str, Any]) -> tuple[tuple[bytes, ...], str | No
         )
     inner = member(material, present[0], dict, what="verification material")
     if present[0] == "publicKey":
-        _known(inner, "public key", "hint")
-        return (), optional(inner, "hint", str, what="public key") or ""
+        _known(inner, "public key", "hint", "rawBytes", "keyDetails")
+        raw = _bytes(inner, "rawBytes", "public key") if "rawBytes" in inner else None
+        return (), optional(inner, "hint", str, what="public key") or "", raw
     if present[0] == "certificate":
-        return (_only_bytes(inner, "rawBytes", "certificate"),), None
+        return (_only_bytes(inner, "rawBytes", "certificate"),), None, None
     _known(inner, "certificate chain", "certificates")
     chain = tuple(_only_bytes(c, "rawBytes", "certificate") for c in _items(inner, "certificates"))
     if not chain:
         raise FormatError("no-key-material", "The certificate chain of the bundle is empty.")
-    return chain, None
+    return chain, None, None
 
 
 def _entry(obj: dict[str, Any]) -> LogEntry:
@@ -248,14 +253,17 @@ def to_bytes(bundle: Bundle) -> bytes:
     material: dict[str, Any] = {"tlogEntries": [_entry_dict(e) for e in bundle.entries]}
     if bundle.key_hint is not None:
         material["publicKey"] = {"hint": bundle.key_hint}
+        if bundle.raw_key is not None:
+            material["publicKey"]["rawBytes"] = b64encode(bundle.raw_key)
     elif bundle.chained:
         chain = [{"rawBytes": b64encode(c)} for c in bundle.certificates]
         material["x509CertificateChain"] = {"certificates": chain}
     else:
         material["certificate"] = {"rawBytes": b64encode(bundle.certificates[0])}
-    material["timestampVerificationData"] = {
-        "rfc3161Timestamps": [{"signedTimestamp": b64encode(t)} for t in bundle.timestamps]
-    }
+    if bundle.timestamps:
+        material["timestampVerificationData"] = {
+            "rfc3161Timestamps": [{"signedTimestamp": b64encode(t)} for t in bundle.timestamps]
+        }
     obj: dict[str, Any] = {"mediaType": bundle.media_type, "verificationMaterial": material}
     if isinstance(bundle.content, dsse.Envelope):
         obj["dsseEnvelope"] = dsse.to_dict(bundle.content)

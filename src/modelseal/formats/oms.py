@@ -178,6 +178,14 @@ def check_name(name: str) -> str:
     return name
 
 
+def old_pae(payload_type: str, payload: bytes) -> bytes:
+    """Return what model-signing 0.2 signed: not DSSE, but Python's spelling of the bytes.
+
+    For reading `OLD_PREDICATE_TYPE` only.
+    """
+    return f"DSSEV1 {len(payload_type)} {payload_type} {len(payload)} {payload!r}".encode()
+
+
 def to_statement(signed: Manifest, model_name: str) -> Statement:
     """Return the statement that a signer signs for `signed`; `model_name` is for people."""
     how = signed.serialization

@@ -103,7 +103,7 @@ class Verdict:
                 "issuer": found.signer.issuer,
                 "claims": dict(found.signer.claims),
             },
-            "time": found and found.time.isoformat(),
+            "time": found and found.time and found.time.isoformat(),
             "kind": found and found.kind,
             "log_index": found and found.log_index,
             "trust": found and found.trust,

@@ -21,6 +21,7 @@ from modelseal.seal.find import find_bundle
 if TYPE_CHECKING:
     from modelseal.model.hashing import Progress
     from modelseal.seal.authenticate import Verifier
+    from modelseal.seal.managed import Managed
     from modelseal.seal.trust import TrustRoot
 
 
@@ -68,13 +69,40 @@ def check(
         return from_error(name, error)
 
 
+def check_managed(
+    path: Path,
+    believed: Managed,
+    root: TrustRoot | None = None,
+    bundle: str | Path | None = None,
+    progress: Progress | None = None,
+) -> Verdict:
+    """Return whether the model at `path` was signed by the key or CA that is believed.
+
+    With a trust `root` its log and timestamps are checked too.
+
+    Raises:
+        UsageError: the call itself is wrong, such as a path that does not exist.
+    """
+    from modelseal.seal import managed  # noqa: PLC0415 - X.509, only where wanted
+
+    name = str(path)
+    try:
+        data = read_bounded(find_bundle(path, bundle), bundle_format.LIMIT, "bundle")
+        found = managed.authenticate(data, believed, root)
+        policy = Policy.for_signer(found.signer.subject, found.signer.issuer)
+        return evaluate(name, found, differences(path, found, bundle, progress), policy)
+    except ModelSealError as error:
+        return from_error(name, error)
+
+
 def differences(
     path: Path,
     found: Authenticated,
     bundle: str | Path | None = None,
     progress: Progress | None = None,
+    ignored: frozenset[str] = frozenset(),
 ) -> ManifestDiff:
-    """Return what the model at `path` differs in from what was signed.
+    """Return what the model at `path` differs in from what was signed, beside what is `ignored`.
 
     Raises:
         FormatError, Undecided, UsageError: the model cannot be read as one.
@@ -88,7 +116,7 @@ def differences(
         )
     if not folder:
         return _of_one_file(path, found, progress)
-    ignored = manifest.DEFAULT_IGNORED | frozenset(found.manifest.ignored)
+    ignored |= manifest.DEFAULT_IGNORED | frozenset(found.manifest.ignored)
     if bundle is not None and Path(bundle).resolve().is_relative_to(path.resolve()):
         ignored |= {Path(bundle).resolve().relative_to(path.resolve()).as_posix()}
     how = found.manifest.serialization

@@ -31,7 +31,8 @@ _SHA256_BYTES = 32
 class Authenticated:
     """What a checked bundle says: `signer` signed `manifest` at `time` (UTC).
 
-    By a key or a certificate of its own there may be no trusted time and no log entry. For an artifact the manifest has one resource, named `oms.SINGLE_FILE`.
+    By a key or a certificate of its own there may be no trusted time and no log entry.
+    For an artifact the manifest has one resource, named `oms.SINGLE_FILE`.
     """
 
     signer: identity.Identity

@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -15,7 +16,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from modelseal import files
 from modelseal.errors import FormatError, UsageError, shown
 from modelseal.seal.verify import signature
-from modelseal.seal.verify.signature import PublicKey
+
+if TYPE_CHECKING:
+    from modelseal.seal.verify.signature import PublicKey
 
 PrivateKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
 
@@ -114,7 +117,7 @@ def public_pem(key: PublicKey) -> bytes:
 def generate(
     private: Path, curve: str, password: bytes | None = None, *, overwrite: bool = False
 ) -> Path:
-    """Write a new private key to `private` (mode 0600, PKCS#8), the public one beside it; say where.
+    """Write a new private key to `private` (mode 0600, PKCS#8); return where the public is.
 
     Raises:
         UsageError: one is there already. Undecided: cannot write.

@@ -84,7 +84,7 @@ def _by_key(
 
 
 def _check_hint(bundle: Bundle, key: PublicKey, known: tuple[str, str]) -> None:
-    """Check that the bundle names `key`, by its PEM text (spec 4.1) or, as some have it, its DER."""
+    """Check that the bundle names `key`: by its PEM text (spec 4.1) or, as some do, its DER."""
     raw = bundle.raw_key
     hint = (bundle.key_hint or "").lower()
     if hint in known or (not hint and (raw is None or raw.strip() == keys.public_pem(key).strip())):

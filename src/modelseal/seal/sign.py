@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,22 +23,22 @@ from modelseal.seal import identity, trust
 from modelseal.seal.find import FILE_SUFFIX, OLD_FILE_SUFFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from modelseal.model.hashing import Progress
-    from modelseal.seal._sigstore.signing import Session
     from modelseal.seal.authenticate import Kind
+    from modelseal.seal.signers import Signer
 
 
 @dataclass(frozen=True)
 class Signed:
-    """A model that was signed: where its bundle is, by whom, and its index in the log."""
+    """A model that was signed: where its bundle is, by whom, and its index in the log if logged."""
 
     path: Path
     bundle: Path
     kind: Kind
     signer: identity.Identity
-    log_index: int
+    log_index: int | None
     files: int
 
     def to_dict(self) -> dict[str, Any]:
@@ -55,7 +56,7 @@ class Signed:
         rows = (
             ("model", f"{self.path} ({self.files} file{'s' if self.files > 1 else ''})"),
             ("signed by", str(self.signer)),
-            ("log index", str(self.log_index)),
+            ("log index", "not logged" if self.log_index is None else str(self.log_index)),
             ("bundle", str(self.bundle)),
         )
         cells = "".join(
@@ -70,7 +71,16 @@ class _Plan:
     path: Path
     bundle: Path
     manifest: oms.Manifest
-    is_folder: bool
+    kind: Kind
+
+
+@dataclass(frozen=True)
+class Way:
+    """How to sign: how files become resources, what is left out, whether a file is a model too."""
+
+    serialization: oms.Serialization = field(default_factory=oms.Serialization)
+    ignored: tuple[Path, ...] = ()
+    files_as_models: bool = False
 
 
 def sign(
@@ -114,8 +124,10 @@ def sign_all(
     overwrite: bool = False,
     legacy_files: bool = False,
     progress: Progress | None = None,
+    signer: Signer | None = None,
+    way: Way | None = None,
 ) -> list[Signed]:
-    """Sign several models with one sign-in; otherwise as `sign`.
+    """Sign several models with one sign-in, or with `signer` and none; otherwise as `sign`.
 
     `legacy_files` also writes FILE.sig, FILE.crt and FILE.sigstore, as older clients did.
 
@@ -125,26 +137,44 @@ def sign_all(
     trust.only_one(instance, trust_config, staging or None)
     if bundle is not None and len(paths) != 1:
         raise UsageError("one-bundle", "--bundle names the bundle of one model, not of several.")
-    plans = [_planned(Path(p), bundle, overwrite=overwrite, progress=progress) for p in paths]
-    from modelseal.seal._sigstore import roots, signing  # noqa: PLC0415 - 400 ms
-
-    config = roots.trust_config(
-        instance=instance, path=Path(trust_config) if trust_config else None, staging=staging
-    )
-    token = signing.identity_token(identity_token, config)
-    with signing.session(config, token) as session:
+    way = way or Way()
+    plans = [_planned(Path(p), bundle, way, overwrite=overwrite, progress=progress) for p in paths]
+    config = Path(trust_config) if trust_config else None
+    with (
+        _keyless(identity_token, instance, config, staging=staging)
+        if signer is None
+        else nullcontext(signer)
+    ) as session:
         made = []
         for plan in plans:
             data = _signed(plan, session)
             files.write_atomic(plan.bundle, data, overwrite=overwrite)
-            if legacy_files and not plan.is_folder:
+            if legacy_files and plan.kind == "artifact":
                 _write_legacy(plan, data, overwrite=overwrite)
             made.append(_described(plan, data))
     return made
 
 
+@contextmanager
+def _keyless(
+    raw_token: str | None, instance: str | None, trust_config: Path | None, *, staging: bool
+) -> Iterator[Signer]:
+    """Give a signer that is signed in."""
+    from modelseal.seal._sigstore import roots, signing  # noqa: PLC0415 - 400 ms
+
+    config = roots.trust_config(instance=instance, path=trust_config, staging=staging)
+    token = signing.identity_token(raw_token, config)
+    with signing.session(config, token) as session:
+        yield session
+
+
 def _planned(
-    path: Path, bundle: str | Path | None, *, overwrite: bool, progress: Progress | None
+    path: Path,
+    bundle: str | Path | None,
+    way: Way,
+    *,
+    overwrite: bool,
+    progress: Progress | None,
 ) -> _Plan:
     """Return what to sign, refusing early what would fail after the sign-in."""
     is_folder = files.is_folder(path)
@@ -157,9 +187,11 @@ def _planned(
     if files.there(target) and not overwrite:
         raise files.exists(target)
     if is_folder:
-        found = manifest.of_folder(path, _ignored(path, target), progress)
+        ignored = within(path, (target, *way.ignored))
+        found = manifest.of_folder(path, ignored, progress, way.serialization)
     else:
-        found = manifest.of_file(path, progress)
+        how = way.serialization if way.files_as_models else None
+        found = manifest.of_file(path, progress, how)
         if path.stat().st_size == 0:
             raise FormatError(
                 "empty-file",
@@ -167,16 +199,17 @@ def _planned(
                 "Check that the model was saved; a signature of nothing means nothing.",
             )
     _refuse_control_characters(found)
-    return _Plan(path, target, found, is_folder)
+    kind: Kind = "oms" if is_folder or way.files_as_models else "artifact"
+    return _Plan(path, target, found, kind)
 
 
-def _ignored(folder: Path, bundle: Path) -> frozenset[str]:
-    """Return the names not to sign: the defaults, and the bundle if it lies in the folder."""
-    inside = bundle.resolve()
-    if inside.is_relative_to(folder.resolve()):
-        name = inside.relative_to(folder.resolve()).as_posix()
-        return manifest.DEFAULT_IGNORED | {name}
-    return manifest.DEFAULT_IGNORED
+def within(folder: Path, paths: Iterable[Path]) -> frozenset[str]:
+    """Return the names to leave out: the defaults, and those of `paths` that are in the folder."""
+    root = folder.resolve()
+    # Not resolve(): a link is left out itself, not what it leads to.
+    there = (path.parent.resolve() / path.name for path in paths)
+    names = {path.relative_to(root).as_posix() for path in there if path.is_relative_to(root)}
+    return manifest.DEFAULT_IGNORED | (names - {"."})
 
 
 def _refuse_control_characters(found: oms.Manifest) -> None:
@@ -190,8 +223,8 @@ def _refuse_control_characters(found: oms.Manifest) -> None:
             )
 
 
-def _signed(plan: _Plan, session: Session) -> bytes:
-    if not plan.is_folder:
+def _signed(plan: _Plan, session: Signer) -> bytes:
+    if plan.kind == "artifact":
         return session.artifact(plan.manifest.resources[0].digest)
     statement = oms.to_statement(plan.manifest, plan.path.resolve().name or "model")
     return session.statement(intoto.to_bytes(statement))
@@ -202,6 +235,8 @@ def _write_legacy(plan: _Plan, data: bytes, *, overwrite: bool) -> None:
     parsed = bundle_format.parse(data)
     if isinstance(parsed.content, dsse.Envelope):
         raise FormatError("not-an-artifact", "Legacy files exist for plain artifacts only.")
+    if not parsed.certificates:
+        raise UsageError("bad-options", "--legacy-files have a certificate, a key has none.")
     certificate = load_der_x509_certificate(parsed.certificates[0])
     for suffix, content in (
         (".sig", b64encode(parsed.content.signature).encode()),
@@ -217,8 +252,17 @@ def _described(plan: _Plan, data: bytes) -> Signed:
     return Signed(
         path=plan.path,
         bundle=plan.bundle,
-        kind="oms" if plan.is_folder else "artifact",
-        signer=identity.of_certificate(parsed.certificates[0]),
-        log_index=parsed.entries[0].log_index,
-        files=len(plan.manifest.resources),
+        kind=plan.kind,
+        signer=_signer(parsed),
+        log_index=parsed.entries[0].log_index if parsed.entries else None,
+        files=len(plan.manifest.file_names()),
     )
+
+
+def _signer(bundle: bundle_format.Bundle) -> identity.Identity:
+    if not bundle.certificates:
+        return identity.Identity(f"sha256:{bundle.key_hint}", "public key")
+    if not bundle.chained:
+        return identity.of_certificate(bundle.certificates[0])
+    leaf = load_der_x509_certificate(bundle.certificates[0])
+    return identity.Identity(leaf.subject.rfc4514_string(), leaf.issuer.rfc4514_string())
