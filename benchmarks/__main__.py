@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-NAMES = ("client", "large_file", "admission", "instance", "serving")
+NAMES = ("client", "verifier", "large_file", "admission", "instance", "serving")
 
 
 def main() -> None:

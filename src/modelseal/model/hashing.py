@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Protocol
 
 from modelseal.errors import Undecided, shown
@@ -81,6 +80,8 @@ def _side_by_side(
     file: OpenFile, ranges: list[tuple[int, int]], hash_type: str, progress: Progress | None
 ) -> list[bytes]:
     found = []
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - 6 ms, for large files only
+
     with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool:
         digests = pool.map(lambda part: _digest(file, part, hash_type, None, None), ranges)
         for (start, end), digest in zip(ranges, digests, strict=True):
@@ -121,6 +122,8 @@ def _pieces(file: OpenFile, offset: int, end: int) -> Iterator[memoryview]:
 def _pieces_ahead(file: OpenFile, offset: int, end: int) -> Iterator[memoryview]:
     """Do what `_pieces` does, but read one piece while the caller hashes the one before."""
     spare, buffer = (memoryview(bytearray(_AHEAD_BUFFER)) for _ in range(2))
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - as above
+
     with ThreadPoolExecutor(1) as reader:
         pending = reader.submit(_read, file, buffer, offset, end)
         while True:

@@ -7,11 +7,11 @@ verify. Whence they come stands in README.md beside them.
 
 from __future__ import annotations
 
-from importlib.resources import files
-
 PUBLIC_GOOD, STAGING = "public-good", "staging"
 
 
 def embedded(name: str) -> bytes:
     """Return the trusted root (JSON) of the instance `name`, one of the two above."""
+    from importlib.resources import files  # noqa: PLC0415 - a trusted root of one's own needs none
+
     return (files(__name__) / f"{name}.json").read_bytes()

@@ -9,8 +9,6 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import quote
 
-import platformdirs
-
 from modelseal import roots
 from modelseal.errors import Undecided, UsageError, shown
 from modelseal.files import read_bounded, there
@@ -30,6 +28,8 @@ def cached_root(instance: str | None, *, staging: bool) -> tuple[bytes, str]:
         Undecided: this instance was never trusted on this machine.
     """
     url, name = url_of(instance, staging=staging)
+    import platformdirs  # noqa: PLC0415 - a trusted root of one's own needs none
+
     cache = Path(platformdirs.user_cache_dir("sigstore-python", "sigstore")) / "tuf"
     cached = cache / quote(url, safe="") / "trusted_root.json"
     if there(cached):
