@@ -235,3 +235,9 @@ def model_signing() -> Callable[..., subprocess.CompletedProcess[str]]:
     return lambda *arguments: run(
         PEERS.MODEL_SIGNING / "bin" / "python", "-m", "model_signing", *arguments
     )
+
+
+@pytest.fixture(scope="session")
+def peer_python():
+    """Give the Python that has model_signing, for what its command line cannot say."""
+    return PEERS.MODEL_SIGNING / "bin" / "python"

@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+"""tests/conformance/oms, run as the conformance suite of OpenSSF Model Signing runs it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from base64 import b64decode, b64encode
+from pathlib import Path
+
+import pytest
+
+from modelseal.seal import keys
+
+TESTS = Path(__file__).parents[1]
+CLIENT = TESTS / "conformance" / "oms"
+VECTORS = TESTS / "vectors" / "model-signing"
+ALICE = "alice@example.com"
+
+
+def oms(*arguments: object) -> int:
+    done = subprocess.run(
+        [str(CLIENT), *map(str, arguments)],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert "Traceback" not in done.stderr, done.stderr
+    assert done.returncode == 0 or done.stderr
+    return done.returncode
+
+
+@pytest.fixture
+def model(tmp_path):
+    folder = tmp_path / "model"
+    (folder / ".git").mkdir(parents=True)
+    (folder / ".git" / "HEAD").write_text("ref")
+    (folder / "sub" / ".cache").mkdir(parents=True)
+    for name in ("signme-1", "signme-2", "sub/ignore-me", "sub/.gitignore", "sub/.cache/模型"):
+        (folder / name).write_text(name)
+    (folder / "empty").touch()
+    return folder
+
+
+@pytest.fixture
+def key(tmp_path):
+    private = tmp_path / "key.pem"
+    return private, keys.generate(private, "p384")
+
+
+@pytest.fixture
+def signed(model, key, tmp_path):
+    bundle = tmp_path / "bundle.sig"
+    assert oms(*by_key(model, key, bundle)) == 0
+    return bundle
+
+
+def by_key(model, key, bundle, *options):
+    return (
+        "sign-model", "--method", "key", "--model-path", model, "--output-bundle", bundle,
+        "--private-key", key[0], *options,
+    )  # fmt: skip
+
+
+def verified(model, key, bundle, *options) -> int:
+    return oms(
+        "verify-model", "--method", "key", "--model-path", model, "--bundle", bundle,
+        "--public-key", key[1], *options,
+    )  # fmt: skip
+
+
+def names(bundle) -> list[str]:
+    payload = json.loads(bundle.read_text())["dsseEnvelope"]["payload"]
+    return [r["name"] for r in json.loads(b64decode(payload))["predicate"]["resources"]]
+
+
+def test_a_folder_in_the_form_of_the_specification(model, key, signed):
+    assert names(signed) == [
+        "empty", "signme-1", "signme-2", "sub/.cache/模型", "sub/.gitignore", "sub/ignore-me",
+    ]  # fmt: skip
+    material = json.loads(signed.read_text())["verificationMaterial"]
+    assert material == {
+        "tlogEntries": [],
+        "publicKey": {"hint": keys.hints(keys.load_public(key[1]))[0]},
+    }
+    assert verified(model, key, signed) == 0
+
+
+def test_ignored_paths_are_exact(model, key, tmp_path):
+    bundle = tmp_path / "bundle.sig"
+    (model / "ignore-me").write_text("top")
+    assert oms(*by_key(model, key, bundle, "--ignore-paths", model / "ignore-me")) == 0
+    assert "sub/ignore-me" in names(bundle)
+    assert "ignore-me" not in names(bundle)
+    assert verified(model, key, bundle) == 0
+
+
+def test_a_bundle_inside_the_model_is_no_part_of_it(model, key):
+    bundle = model / "sub" / "my.sig"
+    assert oms(*by_key(model, key, bundle)) == 0
+    assert verified(model, key, bundle) == 0
+
+
+def test_one_file(model, key, tmp_path):
+    bundle = tmp_path / "bundle.sig"
+    assert oms(*by_key(model / "signme-1", key, bundle)) == 0
+    assert names(bundle) == ["signme-1"]
+    assert verified(model / "signme-1", key, bundle) == 0
+    assert verified(model / "signme-2", key, bundle) == 1
+
+
+@pytest.mark.parametrize("target", [".", "signme-1", "/tmp/nonexistent-target"])
+def test_links_are_refused_by_default(model, key, tmp_path, target):
+    (model / "link").symlink_to(target)
+    assert oms(*by_key(model, key, tmp_path / "bundle.sig")) == 1
+
+
+def test_an_empty_model_is_refused(key, tmp_path):
+    (tmp_path / "none").mkdir()
+    assert oms(*by_key(tmp_path / "none", key, tmp_path / "bundle.sig")) == 1
+
+
+@pytest.mark.parametrize("lenient", [True, False])
+def test_files_that_were_changed_added_or_taken_away(model, key, signed, lenient):
+    flags = ("--ignore-unsigned-files",) if lenient else ()
+    (model / "new").touch()
+    assert verified(model, key, signed, *flags) == (0 if lenient else 1)
+    assert verified(model, key, signed, "--ignore-paths", model / "new") == 0
+    (model / "new").unlink()
+    (model / "signme-1").rename(model / "new")
+    assert verified(model, key, signed, *flags) == 1
+    (model / "new").rename(model / "signme-1")
+    (model / "signme-1").write_text("other")
+    assert verified(model, key, signed, *flags) == 1
+
+
+def changed_payload(bundle, change):
+    payload = json.loads(b64decode(bundle["dsseEnvelope"]["payload"]))
+    change(payload)
+    bundle["dsseEnvelope"]["payload"] = b64encode(json.dumps(payload).encode()).decode()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda b: b.update(mediaType="application/json"),
+        lambda b: b["dsseEnvelope"].update(payloadType="application/octet-stream"),
+        lambda b: b["dsseEnvelope"].update(signatures=[]),
+        lambda b: b.pop("dsseEnvelope"),
+        lambda b: changed_payload(b, lambda p: p.update(_type="x")),
+        lambda b: changed_payload(b, lambda p: p["predicate"].pop("serialization")),
+        lambda b: changed_payload(b, lambda p: p["predicate"].update(resources=[])),
+    ],
+)
+def test_bundles_that_were_changed(model, key, signed, change):
+    bundle = json.loads(signed.read_text())
+    change(bundle)
+    signed.write_text(json.dumps(bundle))
+    assert verified(model, key, signed) == 1
+
+
+def test_a_bundle_of_another_method(model, key, signed):
+    identity = ("--identity", ALICE, "--identity-provider", "https://issuer.example")
+    common = ("--model-path", model, "--bundle", signed)
+    assert oms("verify-model", "--method", "sigstore", *common, *identity) == 1
+    assert oms("verify-model", "--method", "key", *common) == 2
+    assert oms("verify-model", "--method", "certificate", *common) == 2
+
+
+def test_an_identity_of_an_instance(instance, model, tmp_path):
+    bundle = tmp_path / "bundle.sig"
+    config = ("--trust-config", instance.trust_config)
+    common = ("--method", "sigstore", "--model-path", model)
+    token = ("--identity-token", instance.token(ALICE))
+    assert oms("sign-model", *common, "--output-bundle", bundle, *token, *config) == 0
+    who = ("--identity", ALICE, "--identity-provider", instance.issuer)
+    root = ("--trusted-root", instance.trusted_root)
+    assert oms("verify-model", *common, "--bundle", bundle, *who, *config) == 0
+    assert oms("verify-model", *common, "--bundle", bundle, *who, *root) == 0
+    assert oms("verify-model", *common, "--bundle", bundle, *who) == 1
+    stranger = ("--identity", "mallory@example.com", *who[2:])
+    assert oms("verify-model", *common, "--bundle", bundle, *stranger, *root) == 1
+
+
+@pytest.mark.parametrize("hash_type", ["sha256", "blake2b", "blake3"])
+def test_what_the_capabilities_promise(model, key, tmp_path, hash_type):
+    said = json.loads(subprocess.check_output([CLIENT, "capabilities"]))
+    assert hash_type in said["hash_algorithms"]
+    assert {"--hash-algorithm", "--shard-size"} <= set(said["flags"])
+    bundle = tmp_path / "bundle.sig"
+    options = ("--hash-algorithm", hash_type, "--shard-size", 4)
+    assert oms(*by_key(model, key, bundle, *options)) == 0
+    assert verified(model, key, bundle) == 0
+
+
+def test_the_benchmark_tells_times(model, key, signed):
+    out = subprocess.check_output(
+        [
+            CLIENT, "benchmark-model", "--operation", "verify", "--method", "key", "--repeat", "2",
+            "--model-path", model, "--bundle", signed, "--public-key", key[1],
+        ]
+    )  # fmt: skip
+    assert len(json.loads(out)["times_ms"]) == 2

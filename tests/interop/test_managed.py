@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keys and certificates: model_signing and cosign, in both directions."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.interop
+
+MODELSEAL = Path(sys.executable).with_name("modelseal")
+API = """
+import sys
+from pathlib import Path
+import model_signing
+model, bundle, key, method, hash_type = sys.argv[1:]
+how = model_signing.hashing.Config()
+if method == "shards":
+    how.use_shard_serialization(hashing_algorithm=hash_type, shard_size=200)
+else:
+    how.use_file_serialization(hashing_algorithm=hash_type)
+config = model_signing.signing.Config().use_elliptic_key_signer(private_key=Path(key))
+config.set_hashing_config(how).sign(Path(model), Path(bundle))
+"""
+
+
+def modelseal(*arguments):
+    command = [MODELSEAL, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.fixture
+def key(tmp_path):
+    done = modelseal("key", "generate", tmp_path / "release.key")
+    assert done.returncode == 0, done.stderr
+    return tmp_path / "release.key", tmp_path / "release.pub"
+
+
+@pytest.fixture
+def model(tmp_path):
+    folder = tmp_path / "model"
+    (folder / "a").mkdir(parents=True)
+    for name in ("a/b", "a-b", "a.b", "ab"):  # sorted in two ways, by string and by component
+        (folder / name).write_bytes(name.encode() * 200)
+    return folder
+
+
+@pytest.mark.parametrize("method", ["files", "shards"])
+@pytest.mark.parametrize("hash_type", ["sha256", "blake2", "blake3"])
+def test_we_verify_every_way_in_which_it_signs(  # noqa: PLR0917 - pytest passes names
+    peer_python, key, model, tmp_path, method, hash_type
+):
+    bundle = tmp_path / "bundle.sig"
+    subprocess.run(
+        [peer_python, "-c", API, model, bundle, key[0], method, hash_type], check=True, timeout=120
+    )
+    done = modelseal("verify", model, "--key", key[1], "--bundle", bundle)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (model / "ab").write_text("changed")
+    assert modelseal("verify", model, "--key", key[1], "--bundle", bundle).returncode == 1
+
+
+def test_it_verifies_the_folder_we_signed(model_signing, key, model):
+    assert modelseal("sign", model, "--key", key[0]).returncode == 0
+    arguments = ("--public_key", key[1], "--signature", model / "model.sig", model)
+    done = model_signing("verify", "key", *arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (model / "ab").write_text("changed")
+    assert model_signing("verify", "key", *arguments).returncode != 0
+
+
+def test_we_verify_the_file_it_signed(model_signing, key, model, tmp_path):
+    bundle = tmp_path / "bundle.sig"
+    file = model / "ab"
+    done = model_signing("sign", "key", "--private_key", key[0], "--signature", bundle, file)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert modelseal("verify", file, "--key", key[1], "--bundle", bundle).returncode == 0
+
+
+def test_cosign_verifies_the_file_we_signed(lab, key, model):
+    file = model / "ab"
+    assert modelseal("sign", file, "--key", key[0]).returncode == 0
+    cosign = lab.clients["cosign"]
+    bundle = f"{file}.sigstore.json"
+    arguments = ("verify-blob", "--key", key[1], "--bundle", bundle, "--insecure-ignore-tlog")
+    done = cosign.run(*arguments, file)
+    assert done.returncode == 0, done.stderr
+    assert cosign.run(*arguments, model / "a.b").returncode != 0
