@@ -89,3 +89,44 @@ def test_cosign_verifies_the_file_we_signed(lab, key, model):
     done = cosign.run(*arguments, file)
     assert done.returncode == 0, done.stderr
     assert cosign.run(*arguments, model / "a.b").returncode != 0
+
+
+# -- certificates ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def ca(tmp_path):
+    """Give a CA of openssl: key, leaf and root in PEM files."""
+
+    def run(*command):
+        return subprocess.run(["openssl", *command], check=True, capture_output=True, cwd=tmp_path)
+
+    curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc")
+    run("req", "-x509", *curve, "-keyout", "root.key", "-out", "root.pem", "-subj", "/CN=root",
+        "-addext", "keyUsage=critical,keyCertSign")  # fmt: skip
+    run("req", "-x509", *curve, "-CA", "root.pem", "-CAkey", "root.key", "-keyout", "leaf.key",
+        "-out", "leaf.pem", "-subj", "/CN=leaf", "-addext", "basicConstraints=critical,CA:FALSE",
+        "-addext", "keyUsage=critical,digitalSignature",
+        "-addext", "extendedKeyUsage=codeSigning")  # fmt: skip
+    return tmp_path / "leaf.key", tmp_path / "leaf.pem", tmp_path / "root.pem"
+
+
+def test_certificates_in_both_directions(model_signing, ca, model):
+    key, leaf, root = ca
+    bundle = model / "model.sig"
+    done = modelseal("sign", model, "--key", key, "--certificate", leaf)
+    assert done.returncode == 0, done.stderr
+    theirs = ("--certificate_chain", root, "--signature", bundle, model)
+    done = model_signing("verify", "certificate", *theirs)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+    bundle.unlink()
+    done = model_signing(
+        "sign", "certificate", "--private_key", key, "--signing_certificate", leaf, *theirs
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    done = modelseal("verify", model, "--certificate-chain", root)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert modelseal("verify", model, "--certificate-chain", leaf).returncode == 0
+    (model / "ab").write_text("changed")
+    assert modelseal("verify", model, "--certificate-chain", root).returncode == 1

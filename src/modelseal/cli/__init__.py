@@ -22,6 +22,8 @@ import modelseal  # noqa: E402 - see above
 _COMMANDS = {
     "sign": "Sign models, keyless with Sigstore or with a key.",
     "verify": "Verify who signed models, and every byte of them, offline.",
+    "digest": "Print the digests of a model, as a signature would list them.",
+    "diff": "Show which files and tensors of two models differ.",
     "key": "Make keys to sign with.",
     "inspect": "Show what a signature says, without checking it.",
     "instance": "Run a private Sigstore in one process.",
