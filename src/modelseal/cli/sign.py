@@ -18,6 +18,7 @@ from modelseal.cli._run import (
 from modelseal.errors import UsageError, shown
 
 if TYPE_CHECKING:
+    from modelseal.formats.oms import Manifest
     from modelseal.seal.sign import Signed
     from modelseal.seal.signers import Signer
 
@@ -46,6 +47,9 @@ if TYPE_CHECKING:
     show_default=True,
     help="The hash of an OpenSSF model signature.",
 )
+@click.option(
+    "--manifest", metavar="FILE", help="Sign these digests (of `modelseal digest`), read no model."
+)
 @click.option("--shard-size", type=int, metavar="BYTES", help="Sign by shards of this size.")
 @click.option("--allow-symlinks", is_flag=True, help="Follow links that stay in the model.")
 @click.option(
@@ -71,6 +75,7 @@ def command(
     certificate: str | None,
     certificate_chain: str | None,
     hash_type: str,
+    manifest: str | None,
     shard_size: int | None,
     ignored: tuple[Path, ...],
     output: str,
@@ -112,7 +117,7 @@ def command(
             legacy_files=legacy_files,
             progress=progress,
             signer=signer,
-            way=Way(how, ignored, as_oms),
+            way=Way(how, ignored, as_oms, _known(manifest)),
         )
     if output == "json":
         print_json([signed.to_dict() for signed in made])
@@ -152,6 +157,15 @@ def _signer(
         return KeySigner(private)
     above = keys.load_certificates(Path(chain)) if chain else ()
     return with_certificate(private, keys.load_certificates(Path(certificate)), above)
+
+
+def _known(path: str | None) -> Manifest | None:
+    if path is None:
+        return None
+    from modelseal.files import read_bounded
+    from modelseal.model import manifest
+
+    return manifest.from_json(read_bounded(Path(path), manifest.LIMIT, "manifest"))
 
 
 def _token(value: str | None) -> str | None:

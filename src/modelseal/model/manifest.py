@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
+from modelseal.errors import FormatError
 from modelseal.formats import oms
+from modelseal.formats.strict import as_kind, member, optional, parse_json
 from modelseal.model import tree
 from modelseal.model.hashing import resources
 
@@ -15,6 +18,9 @@ if TYPE_CHECKING:
     from modelseal.model.hashing import Progress
 
 BUNDLE_NAME = "model.sig"
+LIMIT = 32 * 1024 * 1024  # bytes of a manifest in JSON
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 # What model-signing leaves out at the top of a model by default: a checkout's own files.
 DEFAULT_IGNORED = frozenset({".git", ".gitattributes", ".github", ".gitignore", BUNDLE_NAME})
@@ -51,6 +57,28 @@ def of_file(
     how = how or oms.Serialization()
     with tree.single(path) as file:
         return oms.manifest(resources(file, how, progress), (), how)
+
+
+def from_json(data: bytes) -> oms.Manifest:
+    """Return the manifest in the JSON that `modelseal digest` prints; the digests are believed.
+
+    Raises:
+        FormatError: not such a document, or a root digest that is not that of its files.
+    """
+    what = "manifest"
+    obj = as_kind(parse_json(data, what=what, limit=LIMIT), dict, what=what)
+    found = []
+    for item in member(obj, "files", list, what=what):
+        file = as_kind(item, dict, what="file")
+        digest = member(file, "sha256", str, what="file")
+        if not _SHA256.fullmatch(digest):
+            raise FormatError("bad-digest", "A file of the manifest has no SHA-256 in hex.")
+        name = member(file, "name", str, what="file")
+        found.append(oms.Resource(name, bytes.fromhex(digest)))
+    made = oms.manifest(found)
+    if optional(obj, "root", str, what=what) not in {None, f"sha256:{made.root().hex()}"}:
+        raise FormatError("root-mismatch", "The root digest is not that of the listed files.")
+    return made
 
 
 def renamed(signed: oms.Manifest, name: str) -> oms.Manifest | None:

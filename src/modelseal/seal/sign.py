@@ -76,11 +76,15 @@ class _Plan:
 
 @dataclass(frozen=True)
 class Way:
-    """How to sign: how files become resources, what is left out, whether a file is a model too."""
+    """How to sign: how files become resources, what is left out, whether a file is a model too.
+
+    With `known` the digests are believed, and no file is read.
+    """
 
     serialization: oms.Serialization = field(default_factory=oms.Serialization)
     ignored: tuple[Path, ...] = ()
     files_as_models: bool = False
+    known: oms.Manifest | None = None
 
 
 def sign(
@@ -177,6 +181,8 @@ def _planned(
     progress: Progress | None,
 ) -> _Plan:
     """Return what to sign, refusing early what would fail after the sign-in."""
+    if way.known is not None:
+        return _known(path, bundle, way.known, overwrite=overwrite)
     is_folder = files.is_folder(path)
     if bundle is not None:
         target = Path(bundle)
@@ -201,6 +207,18 @@ def _planned(
     _refuse_control_characters(found)
     kind: Kind = "oms" if is_folder or way.files_as_models else "artifact"
     return _Plan(path, target, found, kind)
+
+
+def _known(
+    path: Path, bundle: str | Path | None, signed: oms.Manifest, *, overwrite: bool
+) -> _Plan:
+    """Return the plan to sign what is known of a model that need not be here."""
+    if bundle is None:
+        raise UsageError("bad-options", "--manifest needs --bundle: the model may be elsewhere.")
+    if files.there(Path(bundle)) and not overwrite:
+        raise files.exists(Path(bundle))
+    _refuse_control_characters(signed)
+    return _Plan(path, Path(bundle), signed, "oms")
 
 
 def within(folder: Path, paths: Iterable[Path]) -> frozenset[str]:
