@@ -57,8 +57,9 @@ wheel-check: $(STAMP)
 	$(BIN)/python scripts/check_wheel.py
 
 lock:
-	$(BIN)/uv pip compile pyproject.toml --extra demo --group dev --universal --python-version 3.11 \
-	    --generate-hashes --no-emit-index-url --no-header --quiet --upgrade --output-file requirements/dev.lock
+	$(BIN)/uv pip compile pyproject.toml --extra demo --extra pkcs11 --extra awskms --group dev \
+	    --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet \
+	    --upgrade --output-file requirements/dev.lock
 
 lock-peers:
 	$(BIN)/uv pip compile scripts/peers/model-signing.in --universal --python-version 3.11 \

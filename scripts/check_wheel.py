@@ -20,9 +20,21 @@ ROOT = Path(__file__).resolve().parent.parent
 LOCK = ROOT / "requirements" / "dev.lock"
 
 # extra -> the other extras that it contains
-EXTRAS = {"": (), "mlserver": (), "instance": (), "demo": ("mlserver", "instance")}
+EXTRAS = {
+    "": (),
+    "mlserver": (),
+    "instance": (),
+    "pkcs11": (),
+    "awskms": (),
+    "demo": ("mlserver", "instance"),
+}
 # module prefix -> the extra that its dependencies come with; all others need none
-NEEDS = {"modelseal.instance": "instance", "modelseal.servers.mlserver": "mlserver"}
+NEEDS = {
+    "modelseal.instance": "instance",
+    "modelseal.servers.mlserver": "mlserver",
+    "modelseal.seal.signers.pkcs11": "pkcs11",
+    "modelseal.seal.signers.kms": "awskms",
+}
 
 
 def main() -> None:

@@ -1,24 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Signing with a private key, alone or with a certificate of one's own CA."""
+"""Signing with a private key, here or held elsewhere, alone or with a certificate of one's CA."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, utils
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa, utils
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from modelseal.errors import FormatError, UsageError
 from modelseal.formats import bundle as bundle_format
 from modelseal.formats import dsse, intoto
 from modelseal.seal import keys
+from modelseal.seal.signers import held
 from modelseal.seal.verify import signature
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
     from modelseal.seal.keys import PrivateKey
+    from modelseal.seal.signers.held import HeldKey
+    from modelseal.seal.verify.signature import HashName
 
 _MEDIA_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 
@@ -27,7 +31,7 @@ _MEDIA_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 class KeySigner:
     """Signs with `key`; `certificates`, leaf first, go into the bundle instead of a key hint."""
 
-    key: PrivateKey
+    key: PrivateKey | HeldKey
     certificates: tuple[Certificate, ...] = ()
 
     def artifact(self, digest: bytes) -> bytes:
@@ -42,13 +46,7 @@ class KeySigner:
                 "A file is signed with P-256 or RSA; other keys sign models (--oms).",
                 "Sign with a P-256 key, or give --oms.",
             )
-        algorithm = utils.Prehashed(signature.HASHES["sha256"])
-        if isinstance(self.key, ec.EllipticCurvePrivateKey):
-            made = self.key.sign(digest, ec.ECDSA(algorithm))
-        elif isinstance(self.key, ed25519.Ed25519PrivateKey):  # unreachable: it has no hash
-            raise FormatError("unsupported-key", "An Ed25519 key signs no digests.")
-        else:
-            made = self.key.sign(digest, padding.PKCS1v15(), algorithm)
+        made = _sign_digest(self.key, "sha256", digest)
         return self._bundle(bundle_format.MessageSignature(made, digest, "SHA2_256"))
 
     def statement(self, payload: bytes) -> bytes:
@@ -57,16 +55,17 @@ class KeySigner:
         Raises:
             FormatError: OMS has no signatures of this kind of key ("unsupported-key").
         """
-        key = self.key
-        if not isinstance(key, ec.EllipticCurvePrivateKey):
+        public = self.key.public_key()
+        if not isinstance(public, ec.EllipticCurvePublicKey):
             raise FormatError(
                 "unsupported-key",
                 "Models are signed with P-256, P-384 or P-521 keys.",
                 "Make one with: modelseal key generate",
             )
-        (name, *_) = signature.hash_names(key.public_key())
-        message = dsse.pae(intoto.PAYLOAD_TYPE, payload)
-        made = key.sign(message, ec.ECDSA(signature.HASHES[name]))
+        (name, *_) = signature.hash_names(public)
+        hasher = hashes.Hash(signature.HASHES[name])
+        hasher.update(dsse.pae(intoto.PAYLOAD_TYPE, payload))
+        made = _sign_digest(self.key, name, hasher.finalize())
         one = dsse.Signature(made, "")  # model_signing 1.1 reads no envelope without a keyid
         return self._bundle(dsse.Envelope(payload, intoto.PAYLOAD_TYPE, (one,)))
 
@@ -84,8 +83,19 @@ class KeySigner:
         return bundle_format.to_bytes(made)
 
 
+def _sign_digest(key: PrivateKey | HeldKey, name: HashName, digest: bytes) -> bytes:
+    algorithm = utils.Prehashed(signature.HASHES[name])
+    if isinstance(key, ec.EllipticCurvePrivateKey):
+        return key.sign(digest, ec.ECDSA(algorithm))
+    if isinstance(key, rsa.RSAPrivateKey):
+        return key.sign(digest, padding.PKCS1v15(), algorithm)
+    if isinstance(key, ed25519.Ed25519PrivateKey):  # unreachable: it has no hash
+        raise FormatError("unsupported-key", "An Ed25519 key signs no digests.")
+    return held.sign(key, name, digest)
+
+
 def with_certificate(
-    key: PrivateKey, leaf: tuple[Certificate, ...], chain: tuple[Certificate, ...]
+    key: PrivateKey | HeldKey, leaf: tuple[Certificate, ...], chain: tuple[Certificate, ...]
 ) -> KeySigner:
     """Return the signer with the certificate `leaf` (and what its file has more) and its `chain`.
 
