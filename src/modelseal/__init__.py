@@ -20,6 +20,7 @@ from modelseal.errors import (
 
 if TYPE_CHECKING:
     from modelseal.policy.many import verify_all
+    from modelseal.policy.several import verify_threshold
     from modelseal.policy.verdict import Verdict
     from modelseal.policy.verify import verify
     from modelseal.seal.sign import Signed, sign
@@ -34,6 +35,7 @@ _LAZY = {
     "sign": "modelseal.seal.sign",
     "verify": "modelseal.policy.verify",
     "verify_all": "modelseal.policy.many",
+    "verify_threshold": "modelseal.policy.several",
 }
 
 __all__ = [
@@ -50,6 +52,7 @@ __all__ = [
     "sign",
     "verify",
     "verify_all",
+    "verify_threshold",
 ]
 
 

@@ -317,3 +317,29 @@ def test_help_has_examples_for_every_command() -> None:
         done = shell(command, "--help")
         assert done.returncode == 0
         assert "Examples:" in done.stdout
+
+
+def test_two_identities_of_three(instance, model, who) -> None:
+    signed(instance, model)
+    three = [(f"{name}@example.com", instance.issuer) for name in ("alice", "bob", "carol")]
+    root = {"trusted_root": instance.trusted_root}
+    assert modelseal.verify_threshold(model, signers=three, threshold=1, **root)
+    few = modelseal.verify_threshold(model, signers=three, threshold=2, **root)
+    assert (few.code, few.status) == ("too-few-signers", "refused")
+
+    token = instance.token("bob@example.com")
+    config = instance.trust_config
+    bob = modelseal.sign(model, identity_token=token, trust_config=config, add=True)
+    assert bob.bundle == model / "model.sig.2"
+    assert modelseal.verify_threshold(model, signers=three, threshold=2, **root)
+    assert modelseal.verify(model, **who)
+    assert modelseal.verify(model, **who | {"identity": "bob@example.com"})
+    with modelseal.load(model, **who) as copy:
+        assert sorted(p.name for p in copy.iterdir()) == ["sub", "weights.bin"]
+
+    options = [o for pair in three for o in ("--identity", pair[0], "--issuer", pair[1])]
+    done = shell("verify", model, *options, "--trusted-root", instance.trusted_root)
+    assert done.returncode == 1, done.stdout
+    options += ["--threshold", 2]
+    done = shell("verify", model, *options, "--trusted-root", instance.trusted_root)
+    assert done.returncode == 0, done.stdout

@@ -20,7 +20,7 @@ _TITLES = {"log_entries": "log entry"}  # printed once an entry
 @format_option
 @reporting_errors
 def command(path: Path, output: str) -> None:
-    """Show what a bundle says, or that of a model. NOTHING IS CHECKED.
+    """Show what a bundle says, or each one of a model. NOTHING IS CHECKED.
 
     \b
     Examples:
@@ -29,10 +29,15 @@ def command(path: Path, output: str) -> None:
     """
     from modelseal.seal.inspect import inspect
 
-    said = inspect(path)
+    first, *others = inspect(path)
     if output == "json":
-        print_json(said)
+        print_json(first | ({"others": others} if others else {}))
         return
+    for said in (first, *others):
+        _print_bundle(said)
+
+
+def _print_bundle(said: dict[str, Any]) -> None:
     click.echo(click.style("NOT CHECKED", fg="yellow", bold=True) + f"  {shown(said['bundle'])}")
     for name, value in said.items():
         if name not in {"checked", "bundle", "manifest"}:

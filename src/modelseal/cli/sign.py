@@ -35,8 +35,12 @@ if TYPE_CHECKING:
     help="OIDC token, or the file that holds it. Default: that of the CI system, or a browser.",
 )
 @click.option("--bundle", metavar="FILE", help="Where to write the bundle of a single model.")
-@click.option("--key", metavar="PEM", help="Sign with this private key instead of an identity.")
-@click.option("--password-env", metavar="NAME", help="The variable with the key's password.")
+@click.option(
+    "--key",
+    metavar="PEM|URI",
+    help="Sign with this private key: a PEM file, pkcs11: or awskms: (docs/keys.md).",
+)
+@click.option("--password-env", metavar="NAME", help="The variable with its password or PIN.")
 @click.option("--certificate", metavar="PEM", help="The key's certificate, of a CA of your own.")
 @click.option("--certificate-chain", metavar="PEM", help="The CAs between it and the root.")
 @click.option("--oms", "as_oms", is_flag=True, help="Sign a file as OpenSSF model signature too.")
@@ -61,6 +65,7 @@ if TYPE_CHECKING:
     help="Leave this path of the model out; may be repeated. Whoever verifies is told.",
 )
 @overwrite_option
+@click.option("--add", is_flag=True, help="Put the signature beside those that are there.")
 @click.option("--legacy-files", is_flag=True, help="Also write FILE.sig, FILE.crt, FILE.sigstore.")
 @format_option
 @reporting_errors
@@ -84,13 +89,15 @@ def command(
     allow_symlinks: bool,
     staging: bool,
     overwrite: bool,
+    add: bool,
     legacy_files: bool,
 ) -> None:
     """Sign models, keyless with Sigstore, or with a key.
 
     A file gets FILE.sigstore.json beside it (what sigstore and cosign read), a folder an OpenSSF
     model signature, model.sig, inside it. Several models need one sign-in. The public instance
-    publishes your identity for ever.
+    publishes your identity for ever. With --add a further signature, model.sig.2 and so on, joins
+    those over the same files.
 
     \b
     Examples:
@@ -98,10 +105,14 @@ def command(
       modelseal sign models/*/ --instance https://sigstore.example
       modelseal sign model/ --identity-token "$TOKEN" --overwrite
       modelseal sign model/ --key release.key --password-env KEY_PASSWORD
+      modelseal sign model/ --key awskms:///alias/release
     """
     from modelseal.formats import oms
     from modelseal.seal.sign import Way, sign_all
 
+    if add and (overwrite or bundle or manifest):
+        message = "--add finds its own place; leave out --overwrite, --bundle and --manifest."
+        raise UsageError("bad-options", message)
     asked = (identity_token, instance, trust_config, staging or None)
     signer = _signer(key, password_env, certificate, certificate_chain, asked)
     how = oms.serialization(hash_type, shard_size=shard_size, allow_symlinks=allow_symlinks)
@@ -117,7 +128,7 @@ def command(
             legacy_files=legacy_files,
             progress=progress,
             signer=signer,
-            way=Way(how, ignored, as_oms, _known(manifest)),
+            way=Way(how, ignored, as_oms, _known(manifest), add),
         )
     if output == "json":
         print_json([signed.to_dict() for signed in made])
@@ -150,9 +161,10 @@ def _signer(
     if certificate is None and chain is not None:
         raise UsageError("bad-options", "A --certificate-chain goes with a --certificate.")
     from modelseal.seal import keys
+    from modelseal.seal.signers import schemes
     from modelseal.seal.signers.key import KeySigner, with_certificate
 
-    private = keys.load_private(Path(key), keys.password_from(password_env))
+    private = schemes.load(key, keys.password_from(password_env))
     if certificate is None:
         return KeySigner(private)
     above = keys.load_certificates(Path(chain)) if chain else ()

@@ -21,9 +21,11 @@ from modelseal.cli._run import (
 from modelseal.errors import UsageError, shown
 
 if TYPE_CHECKING:
+    from modelseal.model.hashing import Progress
     from modelseal.policy.verdict import Verdict
     from modelseal.seal.authenticate import Verifier
-    from modelseal.seal.managed import Managed
+    from modelseal.seal.managed import Managed, TrustedKey
+    from modelseal.seal.trust import TrustRoot
 
 
 @click.command()
@@ -31,16 +33,32 @@ if TYPE_CHECKING:
 @click.option(
     "--identity",
     "--certificate-identity",
+    "identities",
+    multiple=True,
     metavar="ID",
-    help="Who must have signed: an e-mail address or a URI.",
+    help="Who must have signed: an e-mail address or a URI. May be repeated, with its issuer.",
 )
 @click.option(
     "--issuer",
     "--certificate-oidc-issuer",
+    "issuers",
+    multiple=True,
     metavar="URL",
     help="Who must have vouched for that identity.",
 )
-@click.option("--key", metavar="PEM", help="The public key that must have signed.")
+@click.option(
+    "--key",
+    "keys",
+    multiple=True,
+    metavar="PEM",
+    help="The public key that must have signed. May be repeated.",
+)
+@click.option(
+    "--threshold",
+    type=int,
+    metavar="N",
+    help="How many of several identities or keys must have signed. Default: all.",
+)
 @click.option("--certificate-chain", metavar="PEM", help="The CA whose certificate must have.")
 @click.option("--bundle", metavar="FILE", help="The bundle, if it is not beside or inside.")
 @click.option("--trusted-root", metavar="FILE", help="Believe this trusted root.")
@@ -57,9 +75,10 @@ if TYPE_CHECKING:
 @reporting_errors
 def command(
     paths: tuple[Path, ...],
-    identity: str | None,
-    issuer: str | None,
-    key: str | None,
+    identities: tuple[str, ...],
+    issuers: tuple[str, ...],
+    keys: tuple[str, ...],
+    threshold: int | None,
     certificate_chain: str | None,
     bundle: str | None,
     trusted_root: str | None,
@@ -81,38 +100,45 @@ def command(
       modelseal verify *.joblib --identity alice@example.com --issuer https://issuer.example \\
           --format json
       modelseal verify model/ --key release.pub
+      modelseal verify model/ --key alice.pub --key bob.pub --key carol.pub --threshold 2
     """
     from modelseal.seal import trust
 
-    keyless = identity is not None or issuer is not None
-    if [keyless, key is not None, certificate_chain is not None].count(True) != 1:
+    if [bool(identities or issuers), bool(keys), certificate_chain is not None].count(True) != 1:
         raise UsageError(
             "whose-signature",
             "Say who must have signed, in one way.",
             "Give --identity and --issuer, or --key, or --certificate-chain.",
         )
-    if keyless and (identity is None or issuer is None):
+    if len(identities) != len(issuers):
         raise UsageError("whose-signature", "--identity and --issuer go together.")
     if bundle is not None and len(paths) != 1:
         raise UsageError("one-bundle", "--bundle names the bundle of one model, not of several.")
+    several = threshold is not None or len(identities) > 1 or len(keys) > 1
+    if several and (bundle is not None or certificate_chain is not None):
+        message = "--bundle and --certificate-chain are for one signature, not for several."
+        raise UsageError("bad-options", message)
     # A key is believed as it is; who saw its signature counts only where a root is named.
     named = staging or any(one is not None for one in (trusted_root, trust_config, instance))
     root = None
-    if keyless or named:
+    if identities or named:
         root = trust.choose(
             trusted_root=trusted_root, trust_config=trust_config, instance=instance, staging=staging
         )
+    pairs = list(zip(identities, issuers, strict=True))
     with byte_progress("Verifying") as progress:
-        if identity is not None and issuer is not None and root is not None:
+        if several:
+            verdicts = _several(paths, pairs, keys, threshold, root, verifier, progress)
+        elif root is not None and pairs:
             from modelseal.policy.many import check_all
             from modelseal.policy.rules import Policy
 
-            policy = Policy.for_signer(identity, issuer, verifier)
+            policy = Policy.for_signer(*pairs[0], verifier)
             verdicts = check_all(list(paths), policy, root, bundle, progress)
         else:
             from modelseal.policy.verify import check_managed
 
-            believed = _believed(key, certificate_chain)
+            believed = _believed(keys, certificate_chain)
             verdicts = [check_managed(path, believed, root, bundle, progress) for path in paths]
     if output == "json":
         print_json([verdict.to_dict() for verdict in verdicts])
@@ -122,11 +148,39 @@ def command(
     sys.exit(_exit_code(verdicts))
 
 
-def _believed(key: str | None, chain: str | None) -> Managed:
+def _several(
+    paths: tuple[Path, ...],
+    pairs: list[tuple[str, str]],
+    keys: tuple[str, ...],
+    threshold: int | None,
+    root: TrustRoot | None,
+    verifier: Verifier,
+    progress: Progress | None,
+) -> list[Verdict]:
+    from modelseal.policy.several import check_identities, check_keys
+
+    if root is not None and pairs:
+        wanted = len(set(pairs)) if threshold is None else threshold
+        return [
+            check_identities(path, pairs, wanted, root, verifier=verifier, progress=progress)
+            for path in paths
+        ]
+    believed = [_key(key) for key in keys]
+    wanted = len(believed) if threshold is None else threshold
+    return [check_keys(path, believed, wanted, root, progress=progress) for path in paths]
+
+
+def _key(path: str) -> TrustedKey:
     from modelseal.seal import keys, managed
 
-    if key is not None:
-        return managed.TrustedKey(keys.load_public(Path(key)))
+    return managed.TrustedKey(keys.load_public(Path(path)))
+
+
+def _believed(named: tuple[str, ...], chain: str | None) -> Managed:
+    from modelseal.seal import keys, managed
+
+    if named:
+        return _key(named[0])
     return managed.TrustedChain(keys.load_certificates(Path(chain or "")))
 
 

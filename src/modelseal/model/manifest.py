@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from modelseal.model.hashing import Progress
 
 BUNDLE_NAME = "model.sig"
+MOST_BUNDLES = 9  # signatures over one model
+# Further signatures lie beside the first, by the order in which they were made.
+BUNDLE_NAMES = frozenset({BUNDLE_NAME, *(f"{BUNDLE_NAME}.{n}" for n in range(2, MOST_BUNDLES + 1))})
 LIMIT = 32 * 1024 * 1024  # bytes of a manifest in JSON
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from modelseal.errors import ModelSealError, PolicyRefused, Undecided, UsageError, shown
 from modelseal.model.diff import ManifestDiff
-from modelseal.model.manifest import DEFAULT_IGNORED
+from modelseal.model.manifest import BUNDLE_NAMES, DEFAULT_IGNORED
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -64,7 +64,7 @@ class Verdict:
     def not_signed(self) -> tuple[str, ...]:
         """Return what the signer chose to leave out beyond what every signer does."""
         ignored = self.authenticated.manifest.ignored if self.authenticated else ()
-        return tuple(path for path in ignored if path not in DEFAULT_IGNORED)
+        return tuple(path for path in ignored if path not in DEFAULT_IGNORED | BUNDLE_NAMES)
 
     def raise_for_refusal(self) -> None:
         """Do nothing if accepted.

@@ -16,9 +16,11 @@ from modelseal.policy.rules import Policy
 from modelseal.policy.verdict import Verdict, from_error
 from modelseal.seal import trust
 from modelseal.seal.authenticate import Authenticated, authenticate
-from modelseal.seal.find import find_bundle
+from modelseal.seal.find import find_bundles
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from modelseal.model.hashing import Progress
     from modelseal.seal.authenticate import Verifier
     from modelseal.seal.managed import Managed
@@ -59,14 +61,19 @@ def check(
     """Return the verdict of `policy` on the model at `path`; otherwise as `verify`."""
     name = str(path)
     try:
-        data = read_bounded(find_bundle(path, bundle), bundle_format.LIMIT, "bundle")
+        bundles = find_bundles(path, bundle)
+    except ModelSealError as error:
+        return from_error(name, error)
+
+    def judged(one: Path) -> Verdict:
+        data = read_bounded(one, bundle_format.LIMIT, "bundle")
         found = authenticate(data, root, policy.verifier)
         early = evaluate(name, found, ManifestDiff(), policy)
         if not early:  # the signer is not accepted: no need to read the model
             return early
         return evaluate(name, found, differences(path, found, bundle, progress), policy)
-    except ModelSealError as error:
-        return from_error(name, error)
+
+    return _first_accepted(name, bundles, judged)
 
 
 def check_managed(
@@ -87,12 +94,33 @@ def check_managed(
 
     name = str(path)
     try:
-        data = read_bounded(find_bundle(path, bundle), bundle_format.LIMIT, "bundle")
+        bundles = find_bundles(path, bundle)
+    except ModelSealError as error:
+        return from_error(name, error)
+
+    def judged(one: Path) -> Verdict:
+        data = read_bounded(one, bundle_format.LIMIT, "bundle")
         found = managed.authenticate(data, believed, root)
         policy = Policy.for_signer(found.signer.subject, found.signer.issuer)
         return evaluate(name, found, differences(path, found, bundle, progress), policy)
-    except ModelSealError as error:
-        return from_error(name, error)
+
+    return _first_accepted(name, bundles, judged)
+
+
+def _first_accepted(
+    name: str, bundles: tuple[Path, ...], judged: Callable[[Path], Verdict]
+) -> Verdict:
+    """Return the first yes about one of `bundles`; if there is none, the verdict on the first."""
+    verdicts = []
+    for bundle in bundles:
+        try:
+            verdict = judged(bundle)
+        except ModelSealError as error:
+            verdict = from_error(name, error)
+        if verdict:
+            return verdict
+        verdicts.append(verdict)
+    return verdicts[0]
 
 
 def differences(
@@ -117,6 +145,7 @@ def differences(
     if not folder:
         return _of_one_file(path, found, progress)
     ignored |= manifest.DEFAULT_IGNORED | frozenset(found.manifest.ignored)
+    ignored |= manifest.BUNDLE_NAMES - found.manifest.file_names()
     if bundle is not None and Path(bundle).resolve().is_relative_to(path.resolve()):
         ignored |= {Path(bundle).resolve().relative_to(path.resolve()).as_posix()}
     how = found.manifest.serialization

@@ -3,14 +3,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
-from modelseal.errors import Unverified, shown
+from modelseal.errors import Unverified, UsageError, shown
 from modelseal.files import is_folder, there
-from modelseal.model.manifest import BUNDLE_NAME
+from modelseal.model.manifest import BUNDLE_NAME, MOST_BUNDLES
 
 FILE_SUFFIX = ".sigstore.json"
 OLD_FILE_SUFFIX = ".sigstore"  # sigstore-python 1 to 2
+
+_NUMBER = re.compile(rf"\.[2-{MOST_BUNDLES}]\Z")  # of a further signature
 
 
 def find_bundle(path: Path, bundle: str | Path | None = None) -> Path:
@@ -36,6 +39,35 @@ def find_bundle(path: Path, bundle: str | Path | None = None) -> Path:
     )
 
 
+def find_bundles(path: Path, bundle: str | Path | None = None) -> tuple[Path, ...]:
+    """Return where the bundles of the model at `path` are, or the one `bundle` that was given.
+
+    Raises:
+        UsageError: no such model. Unverified: it has no bundle. Undecided: cannot tell.
+    """
+    first = find_bundle(path, bundle)
+    if bundle is not None:
+        return (first,)
+    return (first, *(one for one in _further(first) if there(one)))
+
+
+def next_bundle(first: Path) -> Path:
+    """Return where to put a further signature beside the bundle `first`.
+
+    Raises:
+        UsageError: there are too many already. Undecided: cannot tell.
+    """
+    for one in (first, *_further(first)):
+        if not there(one):
+            return one
+    message = f"'{shown(str(first))}' has {MOST_BUNDLES - 1} further signatures beside it."
+    raise UsageError("too-many-signatures", message, "Remove those that are no longer needed.")
+
+
+def _further(first: Path) -> tuple[Path, ...]:
+    return tuple(first.with_name(f"{first.name}.{n}") for n in range(2, MOST_BUNDLES + 1))
+
+
 def is_bundle_name(name: str) -> bool:
     """Return whether a file of this name is a bundle itself, not a model."""
-    return name.endswith((FILE_SUFFIX, OLD_FILE_SUFFIX, ".sig"))
+    return _NUMBER.sub("", name).endswith((FILE_SUFFIX, OLD_FILE_SUFFIX, ".sig"))

@@ -15,20 +15,23 @@ from modelseal.formats import bundle as bundle_format
 from modelseal.formats import dsse, intoto, oms
 from modelseal.seal import identity
 from modelseal.seal.authenticate import signed_digest
-from modelseal.seal.find import find_bundle, is_bundle_name
+from modelseal.seal.find import find_bundles, is_bundle_name
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-def inspect(path: Path) -> dict[str, Any]:
-    """Return, as plain JSON values, what the bundle `path` (or that of the model `path`) says.
+def inspect(path: Path) -> list[dict[str, Any]]:
+    """Return, as plain JSON values, what the bundle `path` (or each of the model `path`) says.
 
     Raises:
-        UsageError, FormatError, Undecided, Unverified: no bundle, or it cannot be read.
+        UsageError, FormatError, Undecided, Unverified: no bundle, or one cannot be read.
     """
     is_bundle = is_bundle_name(path.name) and not is_folder(path)
-    where = path if is_bundle else find_bundle(path)
+    return [_said(one) for one in ((path,) if is_bundle else find_bundles(path))]
+
+
+def _said(where: Path) -> dict[str, Any]:
     bundle = bundle_format.parse(read_bounded(where, bundle_format.LIMIT, "bundle"))
     said: dict[str, Any] = {
         "checked": False,

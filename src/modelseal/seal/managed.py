@@ -58,10 +58,10 @@ def authenticate(data: bytes, believed: Managed, trust: TrustRoot | None = None)
         signer, time = _by_key(bundle, believed.key, trust)
     else:
         signer, time = _by_certificate(bundle, believed.roots, trust)
-    kind, signed = _signed(bundle)
+    kind, manifest = signed(bundle)
     index = bundle.entries[0].log_index if bundle.entries and trust else None
     source = trust.source if trust else "the key or CA that was given"
-    return Authenticated(signer, time, kind, signed, index, source)
+    return Authenticated(signer, time, kind, manifest, index, source)
 
 
 def _by_key(
@@ -195,7 +195,12 @@ def _artifact(bundle: Bundle) -> Prehashed | None:
     return Prehashed("sha256", signed_digest(bundle))
 
 
-def _signed(bundle: Bundle) -> tuple[Kind, oms.Manifest]:
+def signed(bundle: Bundle) -> tuple[Kind, oms.Manifest]:
+    """Return what the bundle claims to sign; a claim until its signature has been checked.
+
+    Raises:
+        FormatError: it signs no model.
+    """
     if not isinstance(bundle.content, dsse.Envelope):
         digest = signed_digest(bundle)
         return "artifact", oms.Manifest((oms.Resource(oms.SINGLE_FILE, digest),))

@@ -18,9 +18,9 @@ from modelseal.formats import bundle as bundle_format
 from modelseal.formats import dsse, intoto, oms
 from modelseal.formats.strict import b64encode
 from modelseal.model import manifest
-from modelseal.model.manifest import BUNDLE_NAME
-from modelseal.seal import identity, trust
-from modelseal.seal.find import FILE_SUFFIX, OLD_FILE_SUFFIX
+from modelseal.model.manifest import BUNDLE_NAME, BUNDLE_NAMES
+from modelseal.seal import identity, managed, trust
+from modelseal.seal.find import FILE_SUFFIX, OLD_FILE_SUFFIX, next_bundle
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -78,13 +78,15 @@ class _Plan:
 class Way:
     """How to sign: how files become resources, what is left out, whether a file is a model too.
 
-    With `known` the digests are believed, and no file is read.
+    With `known` the digests are believed, and no file is read. With `add` the bundle is put beside
+    those that are there, which must be about the same files.
     """
 
     serialization: oms.Serialization = field(default_factory=oms.Serialization)
     ignored: tuple[Path, ...] = ()
     files_as_models: bool = False
     known: oms.Manifest | None = None
+    add: bool = False
 
 
 def sign(
@@ -95,13 +97,14 @@ def sign(
     trust_config: str | Path | None = None,
     bundle: str | Path | None = None,
     overwrite: bool = False,
+    add: bool = False,
 ) -> Signed:
     """Sign the model at `path` (a file or a folder) and return where its bundle is.
 
     A file gets a plain artifact signature beside it, FILE.sigstore.json; a folder an OMS signature
     inside it, model.sig. Without `identity_token` the identity is that of the CI system, or the
     browser opens. Without `instance` or `trust_config` the public Sigstore instance signs, which
-    publishes the identity for ever.
+    publishes the identity for ever. With `add` the signature joins those that are there.
 
     Raises:
         UsageError, FormatError, Undecided, SignInNeeded: nothing was written.
@@ -113,6 +116,7 @@ def sign(
         trust_config=trust_config,
         bundle=bundle,
         overwrite=overwrite,
+        way=Way(add=add),
     )
     return made[0]
 
@@ -190,10 +194,14 @@ def _planned(
         target = path / BUNDLE_NAME
     else:
         target = path.with_name(path.name + FILE_SUFFIX)
+    first = target
+    if way.add:
+        target = next_bundle(first)
     if files.there(target) and not overwrite:
         raise files.exists(target)
     if is_folder:
-        ignored = within(path, (target, *way.ignored))
+        others = (path / name for name in BUNDLE_NAMES)
+        ignored = within(path, (target, *way.ignored, *filter(files.there, others)))
         found = manifest.of_folder(path, ignored, progress, way.serialization)
     else:
         how = way.serialization if way.files_as_models else None
@@ -206,7 +214,30 @@ def _planned(
             )
     _refuse_control_characters(found)
     kind: Kind = "oms" if is_folder or way.files_as_models else "artifact"
+    if target != first:
+        _check_same(first, kind, found)
     return _Plan(path, target, found, kind)
+
+
+def _check_same(first: Path, kind: Kind, found: oms.Manifest) -> None:
+    """Check that the bundle `first` claims to sign just what was `found`.
+
+    Raises:
+        UsageError: it does not, so the two signatures would never count together.
+    """
+    parsed = bundle_format.parse(files.read_bounded(first, bundle_format.LIMIT, "bundle"))
+    signs, signed = managed.signed(parsed)
+    same = (signs, signed.serialization) == (kind, found.serialization)
+    if kind == "artifact":  # whose name is not signed
+        same = same and signed.resources[0].digest == found.resources[0].digest
+    else:
+        same = same and signed.resources == found.resources
+    if not same:
+        raise UsageError(
+            "not-the-same-files",
+            f"'{shown(str(first))}' signs other files, or signs them in another way.",
+            "Compare them with `modelseal verify`; then sign in the same way, or with --overwrite.",
+        )
 
 
 def _known(

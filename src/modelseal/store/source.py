@@ -12,7 +12,7 @@ from modelseal.errors import Undecided, Unverified, shown
 from modelseal.formats import oms
 from modelseal.model import tree
 from modelseal.model.hashing import resources
-from modelseal.model.manifest import BUNDLE_NAME, DEFAULT_IGNORED, renamed
+from modelseal.model.manifest import BUNDLE_NAME, BUNDLE_NAMES, DEFAULT_IGNORED, renamed
 from modelseal.store import place
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def opened(source: Path, signed: oms.Manifest, *, folder: bool) -> Iterator[File
     """
     if folder:
         tops = {name.partition("/")[0] for name in signed.file_names()}
-        skip = (DEFAULT_IGNORED - tops) | {BUNDLE_NAME}
+        skip = ((DEFAULT_IGNORED | BUNDLE_NAMES) - tops) | {BUNDLE_NAME}
         with tree.folder(source) as fd:
             follow = signed.serialization.allow_symlinks
             by_shards = signed.serialization.shard_size is not None
