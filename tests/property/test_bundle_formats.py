@@ -166,7 +166,7 @@ def test_one_changed_byte_is_another_value_or_refused(value: bundle.Bundle, data
         (b"[" * 10_000, "not-json"),
         (b"9" * 10_000, "not-json"),
         (b" " * 20_001, "too-large"),
-        (b"[" + b"[]," * 9_000 + b"[]]", "too-large"),
+        (b"[" + b"[]," * 9_000 + b"[]]", "too-many"),
     ],
 )
 def test_strict_json(data: bytes, code: str) -> None:

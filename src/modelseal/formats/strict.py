@@ -36,7 +36,7 @@ def parse_json(data: bytes, *, what: str, limit: int, items: int = MAX_ITEMS) ->
     if len(data) > limit:
         raise FormatError("too-large", f"The {what} is larger than {limit} bytes.")
     if sum(data.count(mark) for mark in (b",", b"[", b"{")) > items:
-        raise FormatError("too-large", f"The {what} has more than {items} values.")
+        raise FormatError("too-many", f"The {what} has more than {items} values.")
     if not data.strip():
         raise FormatError("empty", f"The {what} is empty.", "Sign the model again.")
 

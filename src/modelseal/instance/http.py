@@ -106,7 +106,9 @@ def _refusal(error: ModelSealError, *, oauth: bool = False) -> Response:
     status = error.status if isinstance(error, Refused) else 400
     if isinstance(error, FormatError) and error.code == "too-large":
         status = 413
-    content = {"code": error.code, "message": " ".join(filter(None, (error.message, error.hint)))}
+    # A default hint is for who sits at the command line, not for a client elsewhere.
+    hint = "" if error.hint == error.default_hint else error.hint
+    content = {"code": error.code, "message": f"{error.message} {hint}".rstrip()}
     if oauth:  # RFC 6749 section 5.2
         content |= {"error": error.code, "error_description": error.message}
     _log.info("refused", extra={"fields": {"status": status, "reason": shown(str(error))}})
