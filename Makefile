@@ -19,7 +19,7 @@ demo: $(STAMP)
 test: $(STAMP)
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "not interop" $(ARGS)
 
-# Needs Go and Node as well; the first run builds the peers, later ones find them in a cache folder.
+# Needs Go, Node and SoftHSM as well; the first run builds the peers, later ones find them in a cache folder.
 interop: $(STAMP)
 	$(BIN)/python scripts/peers/install.py
 	$(BIN)/python -m pytest -n auto -m interop tests/interop $(ARGS)

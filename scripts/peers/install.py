@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Build the other Sigstore clients, at pinned versions, that the interop tests run.
 
+SoftHSM, a PKCS#11 token in software, is not built: it is a package of the system, looked for here.
+
 They are built once and kept in a cache folder: $MODELSEAL_PEERS, by default
 ~/.cache/modelseal-peers. A folder's name has the version or the digest of its lock file, so a new
 pin makes a new folder beside the old one.
@@ -37,8 +39,24 @@ SIGSTORE_JS = _named("sigstore-js", JS_LOCK)  # a folder with node_modules
 MODEL_SIGNING = _named("model-signing", MODEL_SIGNING_LOCK)  # a virtual environment
 
 
+SOFTHSM = (  # where the packages put the module: Debian, Fedora, Homebrew
+    Path("/usr/lib/softhsm/libsofthsm2.so"),
+    Path("/usr/lib64/softhsm/libsofthsm.so"),
+    Path("/opt/homebrew/lib/softhsm/libsofthsm2.so"),
+)
+
+
+def softhsm() -> Path | None:
+    """Return the PKCS#11 module of SoftHSM, None if it is not installed with its tool."""
+    if shutil.which("softhsm2-util") is None:
+        return None
+    return next((path for path in SOFTHSM if path.exists()), None)
+
+
 def main() -> None:
     """Build what is missing, one process at a time; what is there stays."""
+    if softhsm() is None:
+        sys.exit("make interop needs SoftHSM: apt-get install softhsm2, or brew install softhsm.")
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -130,7 +131,7 @@ def _translated() -> Iterator[None]:
             f"The AWS settings do not say where the key is: {type(error).__name__}.",
             "Name the key by its ARN, or set AWS_REGION; check AWS_PROFILE.",
         ) from error
-    except failed.HTTPClientError as error:  # also of timeouts, TLS and proxies
+    except (failed.ConnectionError, failed.HTTPClientError) as error:  # also TLS and proxies
         raise _unreachable(error) from error
     except (failed.BotoCoreError, ValueError) as error:  # ValueError: an endpoint that is no URL
         # no text: it may hold what was sent
@@ -145,7 +146,7 @@ def _answered(error: failed.ClientError) -> UsageError | Undecided:
         return UsageError("no-such-key", "AWS KMS has no such key.", "Check the region and the id.")
     if code in _UNKNOWN:
         return _no_credentials("AWS KMS does not take the credentials.")
-    if code in _DENIED:
+    if code in _DENIED or status == HTTPStatus.FORBIDDEN:  # of a proxy, an endpoint of a VPC
         return Undecided(
             "key-denied",
             "AWS KMS does not let these credentials use the key.",

@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keys in a PKCS#11 token: SoftHSM, as Debian has it (scripts/peers/install.py looks for it)."""
+
+from __future__ import annotations
+
+import os
+import runpy
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+pytestmark = pytest.mark.interop
+
+MODELSEAL = Path(sys.executable).with_name("modelseal")
+INSTALL = Path(__file__).parents[2] / "scripts" / "peers" / "install.py"
+PIN, WRONG = "86421357", "75319246"
+# A pair made in the token; its private key wants the PIN for each signature, as smart cards do.
+MAKE_PAIR = """
+import sys, pkcs11
+from pkcs11 import Attribute, KeyType
+from pkcs11.util.ec import encode_ec_public_key, encode_named_curve_parameters
+module, pin, out = sys.argv[1:]
+curve = {Attribute.EC_PARAMS: encode_named_curve_parameters("secp256r1")}
+with pkcs11.lib(module).get_token(token_label="release").open(rw=True, user_pin=pin) as session:
+    parameters = session.create_domain_parameters(KeyType.EC, curve, local=True)
+    public, private = parameters.generate_keypair(
+        label="each time", id=b"\\x77", store=True,
+        private_template={Attribute.ALWAYS_AUTHENTICATE: True},
+    )
+    assert private[Attribute.ALWAYS_AUTHENTICATE]
+    open(out, "wb").write(encode_ec_public_key(public))
+"""
+
+
+@dataclass(frozen=True)
+class Token:
+    folder: Path
+    module: Path
+
+    @property
+    def env(self):
+        return os.environ | {
+            "SOFTHSM2_CONF": str(self.folder / "softhsm2.conf"),
+            "MODELSEAL_PKCS11_MODULE": str(self.module),
+            "PIN": PIN,
+            "WRONG": WRONG,
+        }
+
+    def util(self, *arguments):
+        command = ["softhsm2-util", *arguments, "--pin", PIN]
+        subprocess.run(command, env=self.env, check=True, capture_output=True, timeout=60)
+
+    def import_key(self, label, identifier, key):
+        """Put `key` into the token and return where its public key is."""
+        private, public = self.folder / f"{identifier}.pem", self.folder / f"{identifier}.pub"
+        private.write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
+        )
+        public.write_bytes(pem(key.public_key()))
+        names = ("--token", "release", "--label", label, "--id", identifier)
+        self.util("--import", str(private), *names)
+        private.unlink()
+        return public
+
+    def run(self, *arguments, **env):
+        done = subprocess.run(
+            [MODELSEAL, *map(str, arguments)],
+            env=self.env | env, capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+        said = done.stdout + done.stderr
+        assert PIN not in said
+        assert WRONG not in said
+        assert "Traceback" not in said
+        return done
+
+    def refused(self, *arguments, **env):
+        """Return the exit code and the error's code."""
+        done = self.run(*arguments, **env)
+        return done.returncode, done.stderr.splitlines()[0].rpartition("[")[2].rstrip("]")
+
+
+def pem(public):
+    return public.public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+
+
+@pytest.fixture(scope="module")
+def token(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("softhsm")
+    (folder / "tokens").mkdir()
+    (folder / "softhsm2.conf").write_text(
+        f"directories.tokendir = {folder}/tokens\nobjectstore.backend = file\nlog.level = ERROR\n"
+    )
+    module = runpy.run_path(str(INSTALL))["softhsm"]()
+    assert module is not None, "apt-get install softhsm2"
+    made = Token(folder, module)
+    for label in ("release", "other", "twin", "twin"):
+        made.util("--init-token", "--free", "--label", label, "--so-pin", "11112222")
+    made.import_key("p256", "0a01", ec.generate_private_key(ec.SECP256R1()))
+    made.import_key("p384", "0a02", ec.generate_private_key(ec.SECP384R1()))
+    made.import_key("p521", "0a03", ec.generate_private_key(ec.SECP521R1()))
+    made.import_key("rsa", "0a04", rsa.generate_private_key(65537, 2048))
+    made.import_key("same name", "0a05", ec.generate_private_key(ec.SECP256R1()))
+    made.import_key("same name", "0a06", ec.generate_private_key(ec.SECP256R1()))
+    return made
+
+
+@pytest.fixture
+def model(tmp_path):
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "weights").write_text("weights")
+    return folder
+
+
+WITH_PIN = ("--password-env", "PIN")
+
+
+@pytest.mark.parametrize(
+    ("asked", "public"),
+    [
+        ("token=release;object=p256", "0a01.pub"), ("object=p384;type=private", "0a02.pub"),
+        ("token=release;id=%0a%03", "0a03.pub"),
+        ("token=release;object=same%20name;id=%0A%05", "0a05.pub"),
+        ("model=SoftHSM%20v2;manufacturer=SoftHSM%20project;token=release;id=%0a%06", "0a06.pub"),
+    ],
+)  # fmt: skip
+def test_a_model(token, model, asked, public):
+    asked = asked if "token=" in asked else f"token=release;{asked}"
+    done = token.run("sign", model, "--key", f"pkcs11:{asked}", *WITH_PIN)
+    assert done.returncode == 0, done.stderr
+    assert token.run("verify", model, "--key", token.folder / public).returncode == 0
+    (model / "weights").write_text("other")
+    assert token.run("verify", model, "--key", token.folder / public).returncode == 1
+
+
+@pytest.mark.parametrize(("name", "public"), [("p256", "0a01.pub"), ("rsa", "0a04.pub")])
+def test_a_file(token, model, name, public):
+    uri = f"pkcs11:token=release;object={name}"
+    done = token.run("sign", model / "weights", "--key", uri, *WITH_PIN)
+    assert done.returncode == 0, done.stderr
+    assert token.run("verify", model / "weights", "--key", token.folder / public).returncode == 0
+
+
+def test_several_models_and_a_pin_in_a_file(token, model, tmp_path):
+    pin, module = tmp_path / "pin", token.module
+    pin.write_text(f"{PIN}\n")
+    uri = f"pkcs11:token=release;object=p256?module-path={module}&pin-source="
+    paths = (model, model / "weights")
+    for source in (pin, f"file:{pin}", f"file://{pin}"):
+        sign = ("sign", *paths, "--overwrite", "--key", f"{uri}{source}")
+        assert token.run(*sign, MODELSEAL_PKCS11_MODULE="").returncode == 0
+    assert token.refused(*sign, *WITH_PIN) == (2, "bad-options")
+    sign = ("sign", *paths, "--overwrite", "--key", f"{uri}|echo {PIN}")
+    assert token.refused(*sign)[1] == "bad-key-uri"
+    sign = ("sign", *paths, "--overwrite", "--key", f"{uri}|cat")
+    assert token.refused(*sign)[1] == "bad-key-uri"
+
+
+def test_a_key_that_wants_the_pin_each_time(token, model, tmp_path):
+    out = tmp_path / "made.der"
+    command = [sys.executable, "-c", MAKE_PAIR, token.module, PIN, out]
+    subprocess.run(command, env=token.env, check=True, timeout=60)
+    public = tmp_path / "made.pub"
+    public.write_bytes(pem(serialization.load_der_public_key(out.read_bytes())))
+    uri = "pkcs11:token=release;object=each%20time"
+    done = token.run("sign", model, "--key", uri, *WITH_PIN)
+    assert done.returncode == 0, done.stderr
+    assert token.run("verify", model, "--key", public).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("uri", "said"),
+    [
+        ("token=release;object=nobody", (2, "no-such-key")), ("token=nobody", (2, "no-such-key")),
+        ("token=release;serial=0", (2, "no-such-key")), ("token=other", (2, "no-such-key")),
+        ("token=release;object=same%20name", (2, "ambiguous-key")),
+        ("token=release", (2, "ambiguous-key")), ("token=twin;object=a", (2, "ambiguous-key")),
+        ("token=release;object=rsa", (1, "unsupported-key")),
+        ("token=release;object=p256;type=public", (2, "bad-key-uri")),
+        (f"token=release;object=p256?pin-value={PIN}", (2, "bad-key-uri")),
+    ],
+)  # fmt: skip
+def test_no_such_key_or_several(token, model, uri, said):
+    assert token.refused("sign", model, "--key", f"pkcs11:{uri}", *WITH_PIN) == said
+    assert not (model / "model.sig").exists()
+
+
+def test_no_pin_and_a_wrong_one(token, model):
+    sign = ("sign", model, "--key", "pkcs11:token=release;object=p256")
+    assert token.refused(*sign) == (2, "key-password")
+    assert token.refused(*sign, "--password-env", "WRONG") == (2, "key-password")
+    assert token.refused(*sign, "--password-env", "WRONG", WRONG="") == (2, "key-password")
+    assert token.refused(*sign, "--password-env", "UNSET") == (2, "key-password")
+
+
+def test_modules_that_are_none(token, model, tmp_path):
+    sign = ("sign", model, "--key", "pkcs11:token=release;object=p256", *WITH_PIN)
+    text = tmp_path / "text.so"
+    text.write_text("no library")
+    libc = next(Path("/lib").glob("*/libm.so.6"), text)
+    for module in ("", "/nowhere.so", "libsofthsm2.so", str(tmp_path), str(text), str(libc)):
+        told = token.refused(*sign, MODELSEAL_PKCS11_MODULE=module)
+        assert told == (2, "pkcs11-module"), module
+    told = token.refused(*sign, SOFTHSM2_CONF="/nowhere")
+    assert told in {(2, "pkcs11-module"), (2, "no-such-key")}
