@@ -10,11 +10,11 @@ import os
 import sys
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
 
 import click
 
-from modelseal.errors import ModelSealError, SignInNeeded, Undecided, UsageError
+from modelseal.errors import ModelSealError, SignInNeeded, Undecided, UsageError, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -67,11 +67,21 @@ def _answered(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     try:
         return function(*args, **kwargs)
     except ModelSealError as error:
-        if kwargs.get("output") == "json":
-            print_json({"code": error.code, "message": error.message, "hint": error.hint})
-        else:
-            print_error(error)
-        sys.exit(exit_code(error))
+        _report(error, json_wanted=kwargs.get("output") == "json")
+    except (OSError, click.ClickException, click.exceptions.Exit):
+        raise  # of stdout, and click's own ways to end
+    except Exception as error:  # noqa: BLE001 - a defect of ours must not look like a decided no
+        what = f"modelseal failed: {type(error).__name__}: {shown(str(error))}."
+        defect = Undecided("internal", what, "This is a defect of modelseal; please report it.")
+        _report(defect, json_wanted=kwargs.get("output") == "json")
+
+
+def _report(error: ModelSealError, *, json_wanted: bool) -> NoReturn:
+    if json_wanted:
+        print_json({"code": error.code, "message": error.message, "hint": error.hint})
+    else:
+        print_error(error)
+    sys.exit(exit_code(error))
 
 
 @contextmanager

@@ -55,6 +55,8 @@ def _print_bundle(said: dict[str, Any]) -> None:
 
 def _print(name: str, value: Any, indent: int) -> None:  # noqa: ANN401 - JSON is any value
     pad = " " * indent
+    if value == {}:
+        return
     if isinstance(value, dict):
         click.echo(f"{pad}{name}:")
         for inner, item in value.items():

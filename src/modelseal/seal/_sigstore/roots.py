@@ -44,9 +44,10 @@ def trust_config(
         cause = error.__cause__
         if isinstance(cause, OSError) and not isinstance(cause, requests.RequestException):
             raise published.not_trusted(name) from error
+        reason = shown(str(cause or error) or type(cause).__name__)
         raise Undecided(
             "instance-unreachable",
-            f"The trust root of {name} cannot be refreshed: {shown(str(cause or error))}.",
+            f"The trust root of {name} cannot be refreshed: {reason}.",
             "Check the URL and the network, or use --trust-config.",
         ) from error
 

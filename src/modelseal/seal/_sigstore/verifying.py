@@ -149,7 +149,7 @@ def _checked_time(verifier: Verifier, bundle: Bundle, trust: TrustRoot) -> datet
         raise Unverified(
             "untrusted-certificate",
             f"The certificate does not come from a CA in {shown(trust.source)}.",
-            "Check that this is the trust root of the instance that signed.",
+            "Name the instance that signed: --trusted-root, --trust-config or --instance.",
         ) from error
     times = [found.time for found in verifier._establish_time(bundle)]  # noqa: SLF001 - not public
     if any(not start <= time <= end for time in times):

@@ -79,7 +79,7 @@ def check_path(
         raise Unverified(
             "untrusted-certificate",
             f"The certificate does not come from a CA in {shown(source)}.",
-            "Check that this is the trust root of the instance that signed.",
+            "Name the instance that signed: --trusted-root, --trust-config or --instance.",
         )
     return paths
 

@@ -34,7 +34,7 @@ def of_entry(entry: LogEntry, logs: tuple[Log, ...], source: str) -> Log:
     raise Unverified(
         "unknown-log",
         f"The signature is in a log that {shown(source)} does not name.",
-        "Check that this is the trust root of the instance that signed.",
+        "Name the instance that signed: --trusted-root, --trust-config or --instance.",
     )
 
 

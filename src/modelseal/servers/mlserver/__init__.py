@@ -5,6 +5,11 @@
 Only this package imports mlserver.
 """
 
+from importlib.util import find_spec
+
+if find_spec("mlserver") is None:
+    raise ModuleNotFoundError("MLServer is missing: pip install 'modelseal[mlserver]'")
+
 from modelseal.servers.mlserver.repository import VerifiedModelRepository
 from modelseal.servers.mlserver.runtime import VerifiedModel
 
