@@ -15,7 +15,7 @@ from modelseal.cli._run import (
     print_json,
     reporting_errors,
 )
-from modelseal.errors import UsageError, shown
+from modelseal.errors import ModelSealError, UsageError, shown
 
 if TYPE_CHECKING:
     from modelseal.formats.oms import Manifest
@@ -181,9 +181,20 @@ def _known(path: str | None) -> Manifest | None:
 
 
 def _token(value: str | None) -> str | None:
-    """Return the token itself; like cosign, take a file in its place (a token has no slash)."""
+    """Return the token itself; like cosign, take a file in its place (a token has no slash).
+
+    What is neither is never shown: it may be most of a token.
+    """
     if value is None or value.count(".") == 2:  # noqa: PLR2004 - the form of a JWT
         return value
-    from modelseal.files import read_bounded
+    from modelseal.errors import SignInNeeded
+    from modelseal.files import read_bounded, there
 
+    try:
+        found = there(Path(value))
+    except ModelSealError:
+        found = False
+    if not found:
+        message = "The identity token is malformed, and no file of that name holds one."
+        raise SignInNeeded("token-malformed", message, "Get a new token.")
     return read_bounded(Path(value), 64 * 1024, "identity token").decode(errors="replace").strip()

@@ -32,6 +32,9 @@ def find_bundle(path: Path, bundle: str | Path | None = None) -> Path:
     for candidate in candidates:
         if there(candidate):
             return candidate
+    if is_bundle_name(path.name):
+        message = f"'{shown(str(path))}' is a signature, not a model."
+        raise UsageError("not-a-model", message, "Name the model that it signs.")
     raise Unverified(
         "unsigned",
         f"'{shown(str(path))}' has no signature at '{shown(str(candidates[0]))}'.",
