@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 import textwrap
 
@@ -98,6 +100,19 @@ def test_the_browser_flow(instance, sigstore, artifact, tmp_path):
     assert signed.returncode == 0, signed.stderr
     verified = verify(sigstore, instance, artifact, trust=trust)
     assert verified.returncode == 0, verified.stderr
+
+
+def test_modelseal_signs_in_by_the_browser_too(instance, artifact, tmp_path):
+    browser = tmp_path / "browser.py"
+    browser.write_text(textwrap.dedent(BROWSER))
+    command = ["sign", artifact, "--trust-config", instance.trust_config]
+    done = subprocess.run(
+        [sys.executable, "-m", "modelseal", *map(str, command)],
+        env=os.environ | {"BROWSER": f"{sys.executable} {browser} %s"},
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "alice@example.com" in done.stdout
 
 
 def test_another_instance_is_not_trusted(instance, start_instance, sigstore, artifact, tmp_path):
