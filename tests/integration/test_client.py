@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import modelseal
+from modelseal import roots
 from modelseal.policy.verdict import Verdict
 
 ALICE = "alice@example.com"
@@ -261,6 +262,15 @@ def test_an_instance_known_by_its_url(instance, model, tmp_path) -> None:
     assert done.returncode == 0, done.stderr
     who = ("--identity", ALICE, "--issuer", instance.issuer)
     assert shell("verify", model, *here, *who, **home).returncode == 0
+
+    cached = next((tmp_path / "c").rglob("trusted_root.json"))
+    cached.write_bytes(roots.embedded(roots.STAGING))  # as if the instance had changed all keys
+    assert shell("verify", model, *here, *who, **home).returncode == 1
+    done = shell("verify", model, *here, *who, "--refresh", **home)
+    assert done.returncode == 0, done.stderr
+    assert f"trust root: the instance {instance.url}, by TUF current until 20" in done.stderr
+    nowhere = ("--instance", "http://127.0.0.1:9", "--refresh")
+    assert shell("verify", model, *nowhere, *who, **home).returncode == 3
 
 
 _FETCH = "import sys,urllib.request as u;u.urlretrieve(sys.argv[1],sys.argv[2])"

@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     help="Whose checks of the signature count; with both, they must agree.",
 )
 @click.option("--staging", is_flag=True, help="Believe the Sigstore staging instance.")
+@click.option("--refresh", is_flag=True, help="Ask the instance by TUF for its root of today.")
 @format_option
 @reporting_errors
 def command(
@@ -88,8 +89,9 @@ def command(
     output: str,
     *,
     staging: bool,
+    refresh: bool,
 ) -> None:
-    """Verify who signed models, and every byte of them, offline.
+    """Verify who signed models, and every byte of them, offline (unless with --refresh).
 
     Exit code: 0 all accepted, 1 one refused, 2 wrong usage, 3 one undecided.
 
@@ -104,14 +106,7 @@ def command(
     """
     from modelseal.seal import trust
 
-    if [bool(identities or issuers), bool(keys), certificate_chain is not None].count(True) != 1:
-        raise UsageError(
-            "whose-signature",
-            "Say who must have signed, in one way.",
-            "Give --identity and --issuer, or --key, or --certificate-chain.",
-        )
-    if len(identities) != len(issuers):
-        raise UsageError("whose-signature", "--identity and --issuer go together.")
+    _check_one_way(identities, issuers, keys, certificate_chain)
     if bundle is not None and len(paths) != 1:
         raise UsageError("one-bundle", "--bundle names the bundle of one model, not of several.")
     several = threshold is not None or len(identities) > 1 or len(keys) > 1
@@ -119,12 +114,15 @@ def command(
         message = "--bundle and --certificate-chain are for one signature, not for several."
         raise UsageError("bad-options", message)
     # A key is believed as it is; who saw its signature counts only where a root is named.
-    named = staging or any(one is not None for one in (trusted_root, trust_config, instance))
+    named = (
+        staging or refresh or any(one is not None for one in (trusted_root, trust_config, instance))
+    )
     root = None
     if identities or named:
         root = trust.choose(
-            trusted_root=trusted_root, trust_config=trust_config, instance=instance, staging=staging
-        )
+            trusted_root=trusted_root, trust_config=trust_config, instance=instance,
+            staging=staging, refresh=refresh,
+        )  # fmt: skip
     pairs = list(zip(identities, issuers, strict=True))
     with byte_progress("Verifying") as progress:
         if several:
@@ -145,7 +143,22 @@ def command(
     else:
         for verdict in verdicts:
             _print(verdict)
+        for source in sorted({verdict.trust for verdict in verdicts} - {""}):
+            click.echo(f"trust root: {shown(source)}", err=True)
     sys.exit(_exit_code(verdicts))
+
+
+def _check_one_way(
+    identities: tuple[str, ...], issuers: tuple[str, ...], keys: tuple[str, ...], chain: str | None
+) -> None:
+    if [bool(identities or issuers), bool(keys), chain is not None].count(True) != 1:
+        raise UsageError(
+            "whose-signature",
+            "Say who must have signed, in one way.",
+            "Give --identity and --issuer, or --key, or --certificate-chain.",
+        )
+    if len(identities) != len(issuers):
+        raise UsageError("whose-signature", "--identity and --issuer go together.")
 
 
 def _several(

@@ -91,7 +91,7 @@ def check_identities(
         evaluate("", found, ManifestDiff(), policy).raise_for_refusal()
         return found
 
-    return _judged(path, (read,), threshold, progress)
+    return _judged(path, (read,), threshold, root.source, progress)
 
 
 def check_keys(
@@ -116,7 +116,7 @@ def check_keys(
     given = {keys.public_pem(one.key): one for one in believed}
     _check_threshold(threshold, len(given))
     readers = [partial(managed.authenticate, believed=one, trust=root) for one in given.values()]
-    return _judged(path, readers, threshold, progress)
+    return _judged(path, readers, threshold, managed.source_of(root), progress)
 
 
 def _check_threshold(threshold: int, count: int) -> None:
@@ -131,7 +131,11 @@ def _policy(signers: Iterable[tuple[str, str]]) -> Policy:
 
 
 def _judged(
-    path: Path, readers: Sequence[Reader], threshold: int, progress: Progress | None
+    path: Path,
+    readers: Sequence[Reader],
+    threshold: int,
+    believed: str,
+    progress: Progress | None,
 ) -> Verdict:
     try:
         found, refused = _read(find_bundles(path), readers)
@@ -141,7 +145,7 @@ def _judged(
         together = [list(group.values()) for group in groups.values()]
         best = max(together, key=len, default=[])
         if len(best) < threshold:
-            return _too_few(path, best, threshold, refused)
+            return replace(_too_few(path, best, threshold, refused), believed=believed)
         # Groups are over different files: of those that are enough at most one fits what is there.
         verdicts = [
             _compared(path, group, refused, progress)
@@ -149,7 +153,7 @@ def _judged(
             if len(group) >= threshold
         ]
     except ModelSealError as error:
-        return from_error(str(path), error)
+        return from_error(str(path), error, believed)
     return next(filter(None, verdicts), verdicts[0])
 
 

@@ -35,7 +35,8 @@ class Verdict:
     """Accepted, refused or undecided; true only if accepted.
 
     `code` is stable and for programs ("accepted" or a refusal's); `message` and `hint` are for
-    people. `authenticated` is None when the signature itself did not hold.
+    people. `authenticated` is None when the signature itself did not hold; `believed` is then the
+    trust root that was to prove it.
     """
 
     status: Status
@@ -46,6 +47,12 @@ class Verdict:
     checks: tuple[Check, ...] = ()
     diff: ManifestDiff = field(default_factory=ManifestDiff)
     authenticated: Authenticated | None = None
+    believed: str = ""
+
+    @property
+    def trust(self) -> str:
+        """Return which trust root was believed, and how old it is."""
+        return self.authenticated.trust if self.authenticated else self.believed
 
     def __bool__(self) -> bool:
         return self.status == "accepted"
@@ -106,7 +113,7 @@ class Verdict:
             "time": found and found.time and found.time.isoformat(),
             "kind": found and found.kind,
             "log_index": found and found.log_index,
-            "trust": found and found.trust,
+            "trust": self.trust or None,
             "ignored": list(found.manifest.ignored) if found else [],
         }
 
@@ -117,6 +124,7 @@ class Verdict:
             for c in self.checks
         )
         hint = f"<p><em>{_html(self.hint)}</em></p>" if self.hint else ""
+        hint += f"<p>trust root: {_html(self.trust)}</p>" if self.trust else ""
         hint += "".join(f"<p>not signed: <code>{_html(p)}</code></p>" for p in self.not_signed)
         return (
             f'<div style="border-left:4px solid {_COLOURS[self.status]};padding-left:10px">'
@@ -148,8 +156,10 @@ def _html(text: str) -> str:
     return escape(shown(text, 500))
 
 
-def from_error(model: str, error: ModelSealError) -> Verdict:
+def from_error(model: str, error: ModelSealError, believed: str = "") -> Verdict:
     """Return the verdict that `error` means for `model`: Undecided is undecided, the rest a no.
+
+    `believed` says which trust root was to prove the signature.
 
     A UsageError says nothing about a model and is raised again.
 
@@ -162,4 +172,6 @@ def from_error(model: str, error: ModelSealError) -> Verdict:
         return error.verdict
     status: Status = "undecided" if isinstance(error, Undecided) else "refused"
     check = Check(name="signature", passed=False, detail=error.message)
-    return Verdict(status, model, error.code, error.message, error.hint, (check,))
+    return Verdict(
+        status, model, error.code, error.message, error.hint, (check,), believed=believed
+    )

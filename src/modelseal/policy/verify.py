@@ -36,18 +36,22 @@ def verify(
     trusted_root: str | Path | None = None,
     trust_config: str | Path | None = None,
     instance: str | None = None,
+    refresh: bool = False,
     verifier: Verifier = "modelseal",
 ) -> Verdict:
     """Return whether the model at `path` is what `identity`, vouched for by `issuer`, signed.
 
-    Offline. A decided no is a value: the verdict is true only if accepted. The bundle is looked for
-    beside a file and inside a folder; without a trust option the public instance is believed.
-    `verifier` says whose checks of the signature count: "modelseal", "sigstore" or "both".
+    Offline, unless `refresh` asks TUF what the instance publishes now. A decided no is a value: the
+    verdict is true only if accepted. The bundle is looked for beside a file and inside a folder;
+    without a trust option the public instance is believed. `verifier` says whose checks of the
+    signature count: "modelseal", "sigstore" or "both".
 
     Raises:
         UsageError: the call itself is wrong, such as a path that does not exist.
     """
-    root = trust.choose(trusted_root=trusted_root, trust_config=trust_config, instance=instance)
+    root = trust.choose(
+        trusted_root=trusted_root, trust_config=trust_config, instance=instance, refresh=refresh
+    )
     return check(Path(path), Policy.for_signer(identity, issuer, verifier), root, bundle)
 
 
@@ -63,7 +67,7 @@ def check(
     try:
         bundles = find_bundles(path, bundle)
     except ModelSealError as error:
-        return from_error(name, error)
+        return from_error(name, error, root.source)
 
     def judged(one: Path) -> Verdict:
         data = read_bounded(one, bundle_format.LIMIT, "bundle")
@@ -73,7 +77,7 @@ def check(
             return early
         return evaluate(name, found, differences(path, found, bundle, progress), policy)
 
-    return _first_accepted(name, bundles, judged)
+    return _first_accepted(name, bundles, judged, root.source)
 
 
 def check_managed(
@@ -92,11 +96,11 @@ def check_managed(
     """
     from modelseal.seal import managed  # noqa: PLC0415 - X.509, only where wanted
 
-    name = str(path)
+    name, source = str(path), managed.source_of(root)
     try:
         bundles = find_bundles(path, bundle)
     except ModelSealError as error:
-        return from_error(name, error)
+        return from_error(name, error, source)
 
     def judged(one: Path) -> Verdict:
         data = read_bounded(one, bundle_format.LIMIT, "bundle")
@@ -104,11 +108,11 @@ def check_managed(
         policy = Policy.for_signer(found.signer.subject, found.signer.issuer)
         return evaluate(name, found, differences(path, found, bundle, progress), policy)
 
-    return _first_accepted(name, bundles, judged)
+    return _first_accepted(name, bundles, judged, source)
 
 
 def _first_accepted(
-    name: str, bundles: tuple[Path, ...], judged: Callable[[Path], Verdict]
+    name: str, bundles: tuple[Path, ...], judged: Callable[[Path], Verdict], believed: str
 ) -> Verdict:
     """Return the first yes about one of `bundles`; if there is none, the verdict on the first."""
     verdicts = []
@@ -116,7 +120,7 @@ def _first_accepted(
         try:
             verdict = judged(bundle)
         except ModelSealError as error:
-            verdict = from_error(name, error)
+            verdict = from_error(name, error, believed)
         if verdict:
             return verdict
         verdicts.append(verdict)

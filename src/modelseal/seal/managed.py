@@ -60,8 +60,12 @@ def authenticate(data: bytes, believed: Managed, trust: TrustRoot | None = None)
         signer, time = _by_certificate(bundle, believed.roots, trust)
     kind, manifest = signed(bundle)
     index = bundle.entries[0].log_index if bundle.entries and trust else None
-    source = trust.source if trust else "the key or CA that was given"
-    return Authenticated(signer, time, kind, manifest, index, source)
+    return Authenticated(signer, time, kind, manifest, index, source_of(trust))
+
+
+def source_of(trust: TrustRoot | None) -> str:
+    """Return, for people, what is believed beside the key or CA itself, or that it is just that."""
+    return trust.source if trust else "the key or CA that was given"
 
 
 def _by_key(

@@ -10,9 +10,10 @@ from pathlib import Path
 from urllib.parse import quote
 
 from modelseal import roots
-from modelseal.errors import Undecided, UsageError, shown
+from modelseal.errors import ModelSealError, Undecided, UsageError, shown
 from modelseal.files import read_bounded, there
 from modelseal.formats import trusted_root
+from modelseal.formats.strict import as_kind, member, parse_json
 
 PUBLIC_GOOD_URL = "https://tuf-repo-cdn.sigstore.dev"
 STAGING_URL = "https://tuf-repo-cdn.sigstage.dev"
@@ -20,7 +21,7 @@ _EMBEDDED = {PUBLIC_GOOD_URL: roots.PUBLIC_GOOD, STAGING_URL: roots.STAGING}
 
 
 def cached_root(instance: str | None, *, staging: bool) -> tuple[bytes, str]:
-    """Return the trusted root of an instance as last seen, and what people call the instance.
+    """Return the trusted root of an instance as last seen, and for people what and how old it is.
 
     The public instances are known without having been seen.
 
@@ -33,10 +34,28 @@ def cached_root(instance: str | None, *, staging: bool) -> tuple[bytes, str]:
     cache = Path(platformdirs.user_cache_dir("sigstore-python", "sigstore")) / "tuf"
     cached = cache / quote(url, safe="") / "trusted_root.json"
     if there(cached):
-        return read_bounded(cached, trusted_root.LIMIT, "trusted root"), name
+        seen = Path(platformdirs.user_data_dir("sigstore-python", "sigstore")) / "tuf"
+        until = _current_until(seen / quote(url, safe="") / "timestamp.json")
+        return read_bounded(cached, trusted_root.LIMIT, "trusted root"), name + until
     if url in _EMBEDDED:
-        return roots.embedded(_EMBEDDED[url]), name
+        return roots.embedded(_EMBEDDED[url]), f"{name}, as in this release"
     raise not_trusted(name)
+
+
+def _current_until(timestamp: Path) -> str:
+    """Return until when TUF, as last seen, calls the root current (TUF 4.6); for people only.
+
+    TUF checked the file when it stored it. A file that cannot be read must not keep a root from
+    being believed that was believed without it.
+    """
+    what = "TUF timestamp"
+    try:
+        data = read_bounded(timestamp, trusted_root.LIMIT, what)
+        obj = as_kind(parse_json(data, what=what, limit=trusted_root.LIMIT), dict, what=what)
+        expires = member(member(obj, "signed", dict, what=what), "expires", str, what=what)
+    except ModelSealError:
+        return ", never refreshed by TUF"
+    return f", by TUF current until {shown(expires, 20)}"
 
 
 def url_of(instance: str | None, *, staging: bool) -> tuple[str, str]:

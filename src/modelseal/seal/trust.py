@@ -10,6 +10,7 @@ from pathlib import Path
 
 from modelseal.errors import FormatError, UsageError, shown
 from modelseal.files import read_bounded
+from modelseal.formats import trusted_root as trusted_root_format
 from modelseal.formats.strict import as_kind, member, parse_json
 from modelseal.seal import published
 
@@ -19,7 +20,11 @@ _WHAT = "trusted root"
 
 @dataclass(frozen=True)
 class TrustRoot:
-    """A Sigstore trusted root (protobuf JSON) and, for people, where it came from."""
+    """A Sigstore trusted root (protobuf JSON) and, for people, whence it came and how old it is.
+
+    The date of a file means nothing. What tells its age is the newest key in it: whatever the
+    instance brought into use or withdrew later, this root does not know.
+    """
 
     json: bytes
     source: str
@@ -42,7 +47,11 @@ def from_trust_config(path: Path) -> TrustRoot:
     """
     what = "trust config"
     data = parse_json(read_bounded(path, LIMIT, what), what=what, limit=LIMIT)
-    inner = member(as_kind(data, dict, what=what), "trustedRoot", dict, what=what)
+    obj = as_kind(data, dict, what=what)
+    if "trustedRoot" not in obj:
+        message = f"'{shown(str(path))}' is not a Sigstore client trust config."
+        raise FormatError("trust-config", message, "A trusted root goes to --trusted-root.")
+    inner = member(obj, "trustedRoot", dict, what=what)
     return _parsed(json.dumps(inner).encode(), str(path))
 
 
@@ -52,15 +61,28 @@ def choose(
     trust_config: str | Path | None = None,
     instance: str | None = None,
     staging: bool = False,
+    refresh: bool = False,
 ) -> TrustRoot:
     """Return the one trust root that was asked for; the public-good instance when none was.
 
-    Offline: what an instance published is taken from the local cache.
+    Offline: what an instance published is taken from the local cache. With `refresh` TUF is asked
+    first, and there is no root if it does not answer.
 
     Raises:
-        UsageError: more than one was asked for; otherwise as `from_file`.
+        UsageError: more than one was asked for, or a file is to be refreshed. Undecided: the
+            instance is not trusted or does not answer. Otherwise as `from_file`.
     """
     only_one(trusted_root, trust_config, instance, staging or None)
+    if refresh:
+        if trusted_root is not None or trust_config is not None:
+            raise UsageError(
+                "conflicting-trust",
+                "A file cannot be refreshed.",
+                "Use --refresh with --instance, --staging or the public instance.",
+            )
+        from modelseal.seal._sigstore import roots  # noqa: PLC0415 - 400 ms, only if asked for
+
+        roots.trust_config(instance=instance, staging=staging)  # fills the cache
     if trusted_root is not None:
         return from_file(Path(trusted_root))
     if trust_config is not None:
@@ -92,4 +114,17 @@ def _parsed(data: bytes, source: str) -> TrustRoot:
             f"'{shown(source)}' is not a Sigstore trusted root.",
             "A trust config goes to --trust-config, a trusted root to --trusted-root.",
         )
-    return TrustRoot(data, f"{source} (sha256 {hashlib.sha256(data).hexdigest()[:12]})")
+    digest = hashlib.sha256(data).hexdigest()[:12]
+    return TrustRoot(data, f"{source} (sha256 {digest}), newest key of {_newest(data)}")
+
+
+def _newest(data: bytes) -> str:
+    """Return the day from which the newest key or CA is valid."""
+    try:
+        root = trusted_root_format.parse(data)
+    except FormatError:  # whoever uses the root says what is wrong with it
+        return "no readable date"
+    logs = (*root.logs, *root.ct_logs)
+    authorities = (*root.certificate_authorities, *root.timestamp_authorities)
+    starts = [log.period.start for log in logs] + [one.period.start for one in authorities]
+    return f"{max(starts):%Y-%m-%d}" if starts else "no date"
