@@ -66,6 +66,11 @@ if TYPE_CHECKING:
 )
 @overwrite_option
 @click.option("--add", is_flag=True, help="Put the signature beside those that are there.")
+@click.option(
+    "--update",
+    is_flag=True,
+    help="Sign again: read only files that changed since the last --update, replace the bundle.",
+)
 @click.option("--legacy-files", is_flag=True, help="Also write FILE.sig, FILE.crt, FILE.sigstore.")
 @format_option
 @reporting_errors
@@ -90,6 +95,7 @@ def command(
     staging: bool,
     overwrite: bool,
     add: bool,
+    update: bool,
     legacy_files: bool,
 ) -> None:
     """Sign models, keyless with Sigstore, or with a key.
@@ -110,9 +116,11 @@ def command(
     from modelseal.formats import oms
     from modelseal.seal.sign import Way, sign_all
 
-    if add and (overwrite or bundle or manifest):
-        message = "--add finds its own place; leave out --overwrite, --bundle and --manifest."
+    if add and (overwrite or bundle or manifest or update):
+        message = "--add has a place of its own and takes no --overwrite, --update or --bundle."
         raise UsageError("bad-options", message)
+    if update and manifest:
+        raise UsageError("bad-options", "With --manifest no file is read; leave out --update.")
     asked = (identity_token, instance, trust_config, staging or None)
     signer = _signer(key, password_env, certificate, certificate_chain, asked)
     how = oms.serialization(hash_type, shard_size=shard_size, allow_symlinks=allow_symlinks)
@@ -128,7 +136,7 @@ def command(
             legacy_files=legacy_files,
             progress=progress,
             signer=signer,
-            way=Way(how, ignored, as_oms, _known(manifest), add),
+            way=Way(how, ignored, as_oms, _known(manifest), add, update),
         )
     if output == "json":
         print_json([signed.to_dict() for signed in made])

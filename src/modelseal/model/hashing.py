@@ -62,12 +62,15 @@ def resources(
         after = os.fstat(file.fd)
     if grown or _stamp(before) != _stamp(after):
         raise _changed(file)
+    of_parts = names(file.name, before.st_size, how)
+    return [oms.Resource(*pair) for pair in zip(of_parts, found, strict=True)]
+
+
+def names(file: str, size: int, how: oms.Serialization) -> list[str]:
+    """Return the names of the resources that a file of this `size` is."""
     if how.shard_size is None:
-        return [oms.Resource(file.name, found[0])]
-    return [
-        oms.Resource(oms.shard_name(file.name, *part), digest)
-        for part, digest in zip(ranges, found, strict=True)
-    ]
+        return [file]
+    return [oms.shard_name(file, *part) for part in _ranges(size, how.shard_size)]
 
 
 def _ranges(size: int, shard: int | None) -> list[tuple[int, int]]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from modelseal.model.hashing import Progress
+    from modelseal.model.stat_cache import StatCache
 
 BUNDLE_NAME = "model.sig"
 MOST_BUNDLES = 9  # signatures over one model
@@ -34,8 +35,11 @@ def of_folder(
     ignored: frozenset[str] = DEFAULT_IGNORED,
     progress: Progress | None = None,
     how: oms.Serialization | None = None,
+    cache: StatCache | None = None,
 ) -> oms.Manifest:
     """Return the manifest of the folder `path`, without the `ignored` names.
+
+    Files that look as the `cache` knows them are not read.
 
     Raises:
         FormatError, Undecided, UsageError: see `tree.walk` and `hashing.resources`; an empty
@@ -43,23 +47,28 @@ def of_folder(
     """
     how = how or oms.Serialization()
     found: list[oms.Resource] = []
+    read = cache.resources if cache else resources
     with tree.folder(path) as fd:
         for file in tree.walk(fd, ignored, follow=how.allow_symlinks):
-            found += resources(file, how, progress)
+            found += read(file, how, progress)
     return oms.manifest(found, tuple(ignored), how)
 
 
 def of_file(
-    path: Path, progress: Progress | None = None, how: oms.Serialization | None = None
+    path: Path,
+    progress: Progress | None = None,
+    how: oms.Serialization | None = None,
+    cache: StatCache | None = None,
 ) -> oms.Manifest:
-    """Return the manifest of the one file `path`, named by its base name.
+    """Return the manifest of the one file `path`, named by its base name; otherwise as above.
 
     Raises:
         FormatError, Undecided, UsageError: see `tree.single` and `hashing.resources`.
     """
     how = how or oms.Serialization()
+    read = cache.resources if cache else resources
     with tree.single(path) as file:
-        return oms.manifest(resources(file, how, progress), (), how)
+        return oms.manifest(read(file, how, progress), (), how)
 
 
 def from_json(data: bytes) -> oms.Manifest:

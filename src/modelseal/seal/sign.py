@@ -17,7 +17,7 @@ from modelseal.errors import FormatError, UsageError, shown
 from modelseal.formats import bundle as bundle_format
 from modelseal.formats import dsse, intoto, oms
 from modelseal.formats.strict import b64encode
-from modelseal.model import manifest
+from modelseal.model import manifest, stat_cache
 from modelseal.model.manifest import BUNDLE_NAME, BUNDLE_NAMES
 from modelseal.seal import identity, managed, trust
 from modelseal.seal.find import FILE_SUFFIX, OLD_FILE_SUFFIX, next_bundle
@@ -79,7 +79,8 @@ class Way:
     """How to sign: how files become resources, what is left out, whether a file is a model too.
 
     With `known` the digests are believed, and no file is read. With `add` the bundle is put beside
-    those that are there, which must be about the same files.
+    those that are there, which must be about the same files. With
+    `update` files that look as at the last update are not read, and the bundle is replaced.
     """
 
     serialization: oms.Serialization = field(default_factory=oms.Serialization)
@@ -87,6 +88,7 @@ class Way:
     files_as_models: bool = False
     known: oms.Manifest | None = None
     add: bool = False
+    update: bool = False
 
 
 def sign(
@@ -146,6 +148,7 @@ def sign_all(
     if bundle is not None and len(paths) != 1:
         raise UsageError("one-bundle", "--bundle names the bundle of one model, not of several.")
     way = way or Way()
+    overwrite = overwrite or way.update
     plans = [_planned(Path(p), bundle, way, overwrite=overwrite, progress=progress) for p in paths]
     config = Path(trust_config) if trust_config else None
     with (
@@ -199,13 +202,14 @@ def _planned(
         target = next_bundle(first)
     if files.there(target) and not overwrite:
         raise files.exists(target)
+    cache = stat_cache.load(path) if way.update else None
     if is_folder:
         others = (path / name for name in BUNDLE_NAMES)
         ignored = within(path, (target, *way.ignored, *filter(files.there, others)))
-        found = manifest.of_folder(path, ignored, progress, way.serialization)
+        found = manifest.of_folder(path, ignored, progress, way.serialization, cache)
     else:
         how = way.serialization if way.files_as_models else None
-        found = manifest.of_file(path, progress, how)
+        found = manifest.of_file(path, progress, how, cache)
         if path.stat().st_size == 0:
             raise FormatError(
                 "empty-file",
@@ -213,6 +217,8 @@ def _planned(
                 "Check that the model was saved; a signature of nothing means nothing.",
             )
     _refuse_control_characters(found)
+    if cache is not None:
+        cache.save()
     kind: Kind = "oms" if is_folder or way.files_as_models else "artifact"
     if target != first:
         _check_same(first, kind, found)
