@@ -26,7 +26,7 @@ SETTINGS = {
     "AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-1",
     "AWS_EC2_METADATA_DISABLED": "true",
     "AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
-    "NO_PROXY": "127.0.0.1",
+    "HTTP_PROXY": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9",  # not asked
 }  # fmt: skip
 
 
@@ -129,7 +129,7 @@ def test_a_file_by_an_alias(kms, model, tmp_path, spec):
 def test_the_endpoint_of_the_environment_and_the_region_of_an_arn(kms, model, tmp_path):
     made = kms.client().create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")
     arn = made["KeyMetadata"]["Arn"]
-    env = {"AWS_ENDPOINT_URL_KMS": kms.url, "AWS_REGION": "us-east-1"}
+    env = {"AWS_ENDPOINT_URL_KMS": kms.url, "AWS_REGION": "us-east-1", "NO_PROXY": "127.0.0.1"}
     env["AWS_DEFAULT_REGION"] = "us-east-1"
     assert run("sign", model, "--key", f"awskms:///{arn}", **env).exit_code == 0
     by_id = ("sign", model, "--overwrite", "--key", f"awskms:///{arn.rpartition('/')[2]}")

@@ -129,17 +129,19 @@ WITH_PIN = ("--password-env", "PIN")
 @pytest.mark.parametrize(
     ("asked", "public"),
     [
-        ("token=release;object=p256", "0a01.pub"), ("object=p384;type=private", "0a02.pub"),
+        ("token=release;object=p256", "0a01.pub"),
+        ("token=release;object=p384;type=private", "0a02.pub"),
         ("token=release;id=%0a%03", "0a03.pub"),
         ("token=release;object=same%20name;id=%0A%05", "0a05.pub"),
         ("model=SoftHSM%20v2;manufacturer=SoftHSM%20project;token=release;id=%0a%06", "0a06.pub"),
     ],
 )  # fmt: skip
-def test_a_model(token, model, asked, public):
-    asked = asked if "token=" in asked else f"token=release;{asked}"
+def test_a_model(token, model_signing, model, asked, public):
     done = token.run("sign", model, "--key", f"pkcs11:{asked}", *WITH_PIN)
     assert done.returncode == 0, done.stderr
     assert token.run("verify", model, "--key", token.folder / public).returncode == 0
+    peer = ("--public_key", token.folder / public, "--signature", model / "model.sig", model)
+    assert model_signing("verify", "key", *peer).returncode == 0
     (model / "weights").write_text("other")
     assert token.run("verify", model, "--key", token.folder / public).returncode == 1
 
@@ -201,6 +203,7 @@ def test_no_pin_and_a_wrong_one(token, model):
     assert token.refused(*sign) == (2, "key-password")
     assert token.refused(*sign, "--password-env", "WRONG") == (2, "key-password")
     assert token.refused(*sign, "--password-env", "WRONG", WRONG="") == (2, "key-password")
+    assert token.refused(*sign, "--password-env", "WRONG", WRONG="\udcff") == (2, "key-password")
     assert token.refused(*sign, "--password-env", "UNSET") == (2, "key-password")
 
 

@@ -71,7 +71,7 @@ def password_from(variable: str | None) -> bytes | None:
     if value is None:
         message = f"The environment has no '{shown(variable)}'."
         raise UsageError("key-password", message, "Export the variable with the password.")
-    return value.encode()
+    return os.fsencode(value)  # as it was given, UTF-8 or not
 
 
 def load_public(path: Path) -> PublicKey:

@@ -35,6 +35,7 @@ _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 _PATIENCE = Config(
     connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 3}
 )
+_DIRECT = _PATIENCE.merge(Config(proxies={}))  # plain HTTP stays on this machine
 # What the service says (its error code) -> what it means; all else is "signer-failed"
 _MISSING = {"NotFoundException", "InvalidArnException"}
 _DENIED = {"AccessDeniedException", "AccessDenied"}
@@ -95,7 +96,7 @@ def open_key(uri: str) -> KmsKey:
             "kms",
             region_name=arn["region"] if arn else None,
             endpoint_url=_endpoint(match["host"], match["port"] or ""),
-            config=_PATIENCE,
+            config=_DIRECT if match["host"] in _LOOPBACK else _PATIENCE,
         )
         answer = client.get_public_key(KeyId=match["key"])
     return KmsKey(client, match["key"], signature.load_der(_bytes(answer, "PublicKey")))
