@@ -117,3 +117,17 @@ def test_what_did_not_change_is_not_read(model, monkeypatch):
     sign(model)
     assert read == ["b"]
     assert verified(model) == 0
+
+
+def test_verification_that_believes_it_says_so(model):
+    options = ("--key", model.parent / "k.pub", "--trust-stat-cache")
+    done = run("verify", model, *options)
+    assert done.exit_code == 0
+    assert "2 of the files were not read" in done.output
+    (model / "a").write_text("swapped")
+    done = run("verify", model, *options, "--format", "json")
+    (said,) = json.loads(done.output)
+    assert (done.exit_code, said["code"]) == (1, "digest-mismatch")
+    assert [c["detail"][:8] for c in said["checks"] if c["name"] == "stat cache"] == ["1 of the"]
+    several = (*options, "--threshold", 1)
+    assert run("verify", model, *several).exit_code == 2

@@ -22,6 +22,7 @@ from modelseal.errors import UsageError, shown
 
 if TYPE_CHECKING:
     from modelseal.model.hashing import Progress
+    from modelseal.policy.rules import Policy
     from modelseal.policy.verdict import Verdict
     from modelseal.seal.authenticate import Verifier
     from modelseal.seal.managed import Managed, TrustedKey
@@ -72,6 +73,11 @@ if TYPE_CHECKING:
 )
 @click.option("--staging", is_flag=True, help="Believe the Sigstore staging instance.")
 @click.option("--refresh", is_flag=True, help="Ask the instance by TUF for its root of today.")
+@click.option(
+    "--trust-stat-cache",
+    is_flag=True,
+    help="Do not read files that look as at the last `sign --update`. Not proof; the answer says.",
+)
 @format_option
 @reporting_errors
 def command(
@@ -90,6 +96,7 @@ def command(
     *,
     staging: bool,
     refresh: bool,
+    trust_stat_cache: bool,
 ) -> None:
     """Verify who signed models, and every byte of them, offline (unless with --refresh).
 
@@ -110,8 +117,8 @@ def command(
     if bundle is not None and len(paths) != 1:
         raise UsageError("one-bundle", "--bundle names the bundle of one model, not of several.")
     several = threshold is not None or len(identities) > 1 or len(keys) > 1
-    if several and (bundle is not None or certificate_chain is not None):
-        message = "--bundle and --certificate-chain are for one signature, not for several."
+    if several and (bundle is not None or certificate_chain is not None or trust_stat_cache):
+        message = "--bundle and the like are for one signature, not for several."
         raise UsageError("bad-options", message)
     # A key is believed as it is; who saw its signature counts only where a root is named.
     named = (
@@ -128,16 +135,15 @@ def command(
         if several:
             verdicts = _several(paths, pairs, keys, threshold, root, verifier, progress)
         elif root is not None and pairs:
-            from modelseal.policy.many import check_all
-            from modelseal.policy.rules import Policy
-
-            policy = Policy.for_signer(*pairs[0], verifier)
-            verdicts = check_all(list(paths), policy, root, bundle, progress)
+            policy = _policy(pairs[0], verifier)
+            verdicts = _by_identity(
+                paths, policy, root, bundle, progress, trust_stat_cache=trust_stat_cache
+            )
         else:
-            from modelseal.policy.verify import check_managed
-
             believed = _believed(keys, certificate_chain)
-            verdicts = [check_managed(path, believed, root, bundle, progress) for path in paths]
+            verdicts = _managed(
+                paths, believed, root, bundle, progress, trust_stat_cache=trust_stat_cache
+            )
     if output == "json":
         print_json([verdict.to_dict() for verdict in verdicts])
     else:
@@ -159,6 +165,52 @@ def _check_one_way(
         )
     if len(identities) != len(issuers):
         raise UsageError("whose-signature", "--identity and --issuer go together.")
+
+
+def _policy(pair: tuple[str, str], verifier: Verifier) -> Policy:
+    from modelseal.policy.rules import Policy
+
+    return Policy.for_signer(*pair, verifier)
+
+
+def _by_identity(
+    paths: tuple[Path, ...],
+    policy: Policy,
+    root: TrustRoot,
+    bundle: str | None,
+    progress: Progress | None,
+    *,
+    trust_stat_cache: bool,
+) -> list[Verdict]:
+    if not trust_stat_cache:
+        from modelseal.policy.many import check_all
+
+        return check_all(list(paths), policy, root, bundle, progress)
+    from modelseal.model import stat_cache
+    from modelseal.policy.verify import check
+
+    return [
+        check(path, policy, root, bundle, progress, cache=stat_cache.load(path)) for path in paths
+    ]
+
+
+def _managed(
+    paths: tuple[Path, ...],
+    believed: Managed,
+    root: TrustRoot | None,
+    bundle: str | None,
+    progress: Progress | None,
+    *,
+    trust_stat_cache: bool,
+) -> list[Verdict]:
+    from modelseal.model import stat_cache
+    from modelseal.policy.verify import check_managed
+
+    caches = [stat_cache.load(path) if trust_stat_cache else None for path in paths]
+    return [
+        check_managed(path, believed, root, bundle, progress, cache=cache)
+        for path, cache in zip(paths, caches, strict=True)
+    ]
 
 
 def _several(
@@ -198,11 +250,16 @@ def _believed(named: tuple[str, ...], chain: str | None) -> Managed:
 
 
 def _print(verdict: Verdict) -> None:
+    from modelseal.policy.verdict import STAT_CACHE
+
     name = shown(verdict.model)
     if verdict:
         when = f" at {verdict.time:%Y-%m-%d %H:%M:%S} UTC" if verdict.time else ""
         signed = f"signed by {shown(str(verdict.signer))}{when}"
         click.echo(click.style("OK ", fg="green", bold=True) + f"{name}: {signed}")
+        for check in verdict.checks:
+            if check.name == STAT_CACHE:
+                click.echo(f"note: {check.detail}", err=True)
         for path in verdict.not_signed:
             click.echo(
                 f"note: '{shown(path)}' was left out by the signer and not checked", err=True

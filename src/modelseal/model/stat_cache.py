@@ -47,6 +47,7 @@ class StatCache:
         self._model = model
         self._known = known
         self._found: dict[str, tuple[str, tuple[bytes, ...]]] = {}
+        self.unread = 0  # files whose digest was known
 
     def resources(
         self, file: OpenFile, how: oms.Serialization, progress: Progress | None = None
@@ -64,6 +65,7 @@ class StatCache:
         seen, digests = self._known.get(file.name, ("", ()))
         if seen == stamp and len(digests) == len(names):
             self._found[file.name] = (stamp, digests)
+            self.unread += 1
             return [oms.Resource(*pair) for pair in zip(names, digests, strict=True)]
         found = hashing.resources(file, how, progress)
         with translated(file.name):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Status = Literal["accepted", "refused", "undecided"]
 _COLOURS = {"accepted": "#1a7f37", "refused": "#cf222e", "undecided": "#9a6700"}
+STAT_CACHE = "stat cache"  # the check that says that files were believed unread
 _SHOWN_FILES = 20  # of each kind of difference, in HTML
 
 

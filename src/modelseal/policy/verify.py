@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from modelseal.model import manifest
 from modelseal.model.diff import ManifestDiff, compare
 from modelseal.policy.evaluate import evaluate
 from modelseal.policy.rules import Policy
-from modelseal.policy.verdict import Verdict, from_error
+from modelseal.policy.verdict import STAT_CACHE, Check, Verdict, from_error
 from modelseal.seal import trust
 from modelseal.seal.authenticate import Authenticated, authenticate
 from modelseal.seal.find import find_bundles
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from modelseal.model.hashing import Progress
+    from modelseal.model.stat_cache import StatCache
     from modelseal.seal.authenticate import Verifier
     from modelseal.seal.managed import Managed
     from modelseal.seal.trust import TrustRoot
@@ -61,8 +63,13 @@ def check(
     root: TrustRoot,
     bundle: str | Path | None = None,
     progress: Progress | None = None,
+    *,
+    cache: StatCache | None = None,
 ) -> Verdict:
-    """Return the verdict of `policy` on the model at `path`; otherwise as `verify`."""
+    """Return the verdict of `policy` on the model at `path`; otherwise as `verify`.
+
+    With a `cache` files that look unchanged are believed unread, and the verdict says so.
+    """
     name = str(path)
     try:
         bundles = find_bundles(path, bundle)
@@ -75,7 +82,8 @@ def check(
         early = evaluate(name, found, ManifestDiff(), policy)
         if not early:  # the signer is not accepted: no need to read the model
             return early
-        return evaluate(name, found, differences(path, found, bundle, progress), policy)
+        diff = differences(path, found, bundle, progress, cache)
+        return _noted(evaluate(name, found, diff, policy), cache)
 
     return _first_accepted(name, bundles, judged, root.source)
 
@@ -86,10 +94,12 @@ def check_managed(
     root: TrustRoot | None = None,
     bundle: str | Path | None = None,
     progress: Progress | None = None,
+    *,
+    cache: StatCache | None = None,
 ) -> Verdict:
     """Return whether the model at `path` was signed by the key or CA that is believed.
 
-    With a trust `root` its log and timestamps are checked too.
+    With a trust `root` its log and timestamps are checked too; `cache` as in `check`.
 
     Raises:
         UsageError: the call itself is wrong, such as a path that does not exist.
@@ -106,7 +116,8 @@ def check_managed(
         data = read_bounded(one, bundle_format.LIMIT, "bundle")
         found = managed.authenticate(data, believed, root)
         policy = Policy.for_signer(found.signer.subject, found.signer.issuer)
-        return evaluate(name, found, differences(path, found, bundle, progress), policy)
+        diff = differences(path, found, bundle, progress, cache)
+        return _noted(evaluate(name, found, diff, policy), cache)
 
     return _first_accepted(name, bundles, judged, source)
 
@@ -127,14 +138,24 @@ def _first_accepted(
     return verdicts[0]
 
 
+def _noted(verdict: Verdict, cache: StatCache | None) -> Verdict:
+    """Return the verdict, with a word on what was not looked at."""
+    if cache is None:
+        return verdict
+    said = f"{cache.unread} of the files were not read: they look as when they were last signed"
+    return replace(verdict, checks=(*verdict.checks, Check(STAT_CACHE, passed=True, detail=said)))
+
+
 def differences(
     path: Path,
     found: Authenticated,
     bundle: str | Path | None = None,
     progress: Progress | None = None,
-    ignored: frozenset[str] = frozenset(),
+    cache: StatCache | None = None,
 ) -> ManifestDiff:
-    """Return what the model at `path` differs in from what was signed, beside what is `ignored`.
+    """Return what the model at `path` differs in from what was signed.
+
+    Files that look as the `cache` knows them are not read.
 
     Raises:
         FormatError, Undecided, UsageError: the model cannot be read as one.
@@ -147,16 +168,18 @@ def differences(
             "Verify the file that was signed.",
         )
     if not folder:
-        return _of_one_file(path, found, progress)
-    ignored |= manifest.DEFAULT_IGNORED | frozenset(found.manifest.ignored)
+        return _of_one_file(path, found, progress, cache)
+    ignored = manifest.DEFAULT_IGNORED | frozenset(found.manifest.ignored)
     ignored |= manifest.BUNDLE_NAMES - found.manifest.file_names()
     if bundle is not None and Path(bundle).resolve().is_relative_to(path.resolve()):
         ignored |= {Path(bundle).resolve().relative_to(path.resolve()).as_posix()}
     how = found.manifest.serialization
-    return compare(found.manifest, manifest.of_folder(path, ignored, progress, how))
+    return compare(found.manifest, manifest.of_folder(path, ignored, progress, how, cache))
 
 
-def _of_one_file(path: Path, found: Authenticated, progress: Progress | None) -> ManifestDiff:
+def _of_one_file(
+    path: Path, found: Authenticated, progress: Progress | None, cache: StatCache | None
+) -> ManifestDiff:
     """Compare one file; what the signer called it does not matter, a model may be renamed."""
     signed = manifest.renamed(found.manifest, path.name)
     if signed is None:
@@ -166,4 +189,4 @@ def _of_one_file(path: Path, found: Authenticated, progress: Progress | None) ->
             f"The bundle signs {count} files, but '{shown(str(path))}' is one file.",
             "Verify the folder that was signed.",
         )
-    return compare(signed, manifest.of_file(path, progress, signed.serialization))
+    return compare(signed, manifest.of_file(path, progress, signed.serialization, cache))
