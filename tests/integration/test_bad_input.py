@@ -405,3 +405,28 @@ def test_a_token_that_the_instance_refuses_is_explained(instance, model) -> None
     decided(answer, 3, "instance-refused")
     assert "401" in answer.verdict["message"]
     assert token not in json.dumps(answer.verdict)
+
+
+def test_half_a_token_is_not_shown(instance, model) -> None:
+    half = instance.token()[:200].replace(".", "", 1)
+    answer = run_sign(instance, model, token=half, options=["--overwrite"])
+    decided(answer, 4, "token-malformed")
+    assert half not in json.dumps(answer.verdict)
+
+
+def test_the_bundle_instead_of_the_model(instance, model) -> None:
+    decided(verify(bundle_of(model), instance.trusted_root, instance.issuer), 2, "not-a-model")
+
+
+def test_a_root_where_a_trust_config_belongs(instance, model) -> None:
+    who = ("--identity", ALICE, "--issuer", instance.issuer)
+    answer = invoke("verify", model, *who, "--trust-config", instance.trusted_root)
+    decided(answer, 1, "trust-config")
+
+
+def test_a_defect_of_ours_is_no_decision(monkeypatch, tmp_path) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("oh")
+
+    monkeypatch.setattr("modelseal.seal.inspect.inspect", broken)
+    decided(invoke("inspect", tmp_path), 3, "internal")
