@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import runpy
 import subprocess
@@ -11,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives import serialization
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 pytestmark = pytest.mark.interop
@@ -34,6 +36,20 @@ with pkcs11.lib(module).get_token(token_label="release").open(rw=True, user_pin=
     )
     assert private[Attribute.ALWAYS_AUTHENTICATE]
     open(out, "wb").write(encode_ec_public_key(public))
+"""
+# What some cards have: the private key and its certificate only.
+LEAVE_CERTIFICATE = """
+import sys, pkcs11
+from pkcs11 import Attribute, ObjectClass
+from pkcs11.util.x509 import decode_x509_certificate
+module, pin, path = sys.argv[1:]
+with pkcs11.lib(module).get_token(token_label="release").open(rw=True, user_pin=pin) as session:
+    name = {Attribute.ID: b"\\x0a\\x08"}
+    for one in session.get_objects({Attribute.CLASS: ObjectClass.PUBLIC_KEY, **name}):
+        one.destroy()
+    if path != "-":
+        der = open(path, "rb").read()
+        session.create_object({**decode_x509_certificate(der), Attribute.TOKEN: True, **name})
 """
 
 
@@ -178,6 +194,23 @@ def test_a_key_that_wants_the_pin_each_time(token, model, tmp_path):
     uri = "pkcs11:token=release;object=each%20time"
     done = token.run("sign", model, "--key", uri, *WITH_PIN)
     assert done.returncode == 0, done.stderr
+    assert token.run("verify", model, "--key", public).returncode == 0
+
+
+def test_a_token_with_a_certificate_and_no_public_key(token, model, tmp_path):
+    key = ec.generate_private_key(ec.SECP256R1())
+    public = token.import_key("card", "0a08", key)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "card")])
+    day = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    made = x509.CertificateBuilder(name, name, key.public_key(), 1, day, day)
+    path = tmp_path / "card.der"
+    path.write_bytes(made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER))
+    sign = ("sign", model, "--key", "pkcs11:token=release;object=card", *WITH_PIN)
+    for given, code in (("-", 2), (path, 0)):
+        command = [sys.executable, "-c", LEAVE_CERTIFICATE, token.module, PIN, given]
+        subprocess.run(command, env=token.env, check=True, timeout=60)
+        done = token.run(*sign)
+        assert done.returncode == code, done.stderr
     assert token.run("verify", model, "--key", public).returncode == 0
 
 
