@@ -20,7 +20,7 @@ def policies(draw):
     signers = tuple(Signer(name, draw(TEXT), draw(TEXT)) for name in names)
     chosen = st.lists(st.sampled_from(names), min_size=1, max_size=3).map(tuple)
     strings = st.lists(TEXT, min_size=1, max_size=3).map(tuple)
-    rules = draw(st.lists(st.builds(Rule, strings, chosen), max_size=3))
+    rules = draw(st.lists(st.builds(Rule, strings, chosen, st.just(()) | strings), max_size=3))
     runtimes = draw(st.just(()) | strings)
     root = draw(st.none() | st.just(Path("/etc/x y/\N{SNOWMAN}.json")))
     return Policy(signers, tuple(rules), runtimes, root)

@@ -12,6 +12,7 @@
     [[rule]]                        # the first that covers a model decides
     models = ["*"]                  # case-sensitive globs over the model's name
     signers = ["release"]
+    allow_ignored = ["*.md"]        # what the signer may have left out; without it, nothing
     [mlserver]
     runtimes = ["mlserver_sklearn.SKLearnModel"]
 
@@ -132,9 +133,11 @@ class _Reader:
             where = f"rule#{number}"
             if not isinstance(table, dict):
                 self._fail("", "rule", "The policy's 'rule' must be tables, [[rule]]")
-            self._known(table, where, ("models", "signers"))
+            self._known(table, where, ("models", "signers", "allow_ignored"))
             rule = Rule(
-                self._strings(table, where, "models"), self._strings(table, where, "signers")
+                self._strings(table, where, "models"),
+                self._strings(table, where, "signers"),
+                self._strings(table, where, "allow_ignored") if "allow_ignored" in table else (),
             )
             for name in rule.signers:
                 if name not in known:
@@ -221,6 +224,8 @@ def to_toml(policy: Policy) -> str:
     for rule in policy.rules:
         lines += ["", "[[rule]]"]
         lines += [f"models = {_list(rule.models)}", f"signers = {_list(rule.signers)}"]
+        if rule.allow_ignored:
+            lines += [f"allow_ignored = {_list(rule.allow_ignored)}"]
     if policy.runtimes:
         lines += ["", "[mlserver]", f"runtimes = {_list(policy.runtimes)}"]
     return "\n".join(lines) + "\n"

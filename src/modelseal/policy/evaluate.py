@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from modelseal.errors import shown
-from modelseal.policy.verdict import Check, Verdict
+from modelseal.policy.verdict import Check, Verdict, left_out
 
 if TYPE_CHECKING:
     from modelseal.model.diff import ManifestDiff
@@ -15,15 +15,16 @@ if TYPE_CHECKING:
     from modelseal.seal.identity import Identity
 
 _REPLAYED = "Do not use this model: something changed it after it was signed."
-_NAMED = 3  # accepted signers named in a sentence
+_NAMED = 3  # accepted signers, or paths, named in a sentence
 
 
 def evaluate(
     model: str, authenticated: Authenticated, diff: ManifestDiff, policy: Policy
 ) -> Verdict:
-    """Return the verdict of `policy` on `model`: a rule for it, an accepted signer, signed files.
+    """Return the verdict of `policy` on `model`.
 
-    The checks are made in this order and stop at the first that fails.
+    A rule for it, an accepted signer, nothing left out that may not be, the files that were signed:
+    the checks are made in this order and stop at the first that fails.
     """
     signer = authenticated.signer
     checks = [Check("signature", passed=True, detail=f"signed by {_named(signer)}")]
@@ -42,6 +43,12 @@ def evaluate(
     if not any(one.is_(signer) for one in accepted):
         return refused("signer", *_stranger(signer, accepted))
     checks.append(Check("signer", passed=True, detail=_named(signer)))
+
+    ignored = [path for path in left_out(authenticated) if not rule.allows_ignored(path)]
+    if ignored:
+        message = f"The signer left out {_listed(ignored)}, which the rule does not allow."
+        hint = "Have all of the model signed, or add the path to the rule's allow_ignored."
+        return refused("ignored", "ignored-not-allowed", message, hint)
 
     if diff:
         message = f"The files are not the ones that were signed: {diff}."
@@ -68,6 +75,11 @@ def _stranger(found: Identity, accepted: tuple[Signer, ...]) -> tuple[str, str, 
     more = f" and {len(accepted) - _NAMED} more" if len(accepted) > _NAMED else ""
     message = f"The signer {_named(found)} is none of the accepted ones: {names}{more}."
     return "signer-not-accepted", message, "Add the signer to the rule only if you know who it is."
+
+
+def _listed(paths: list[str]) -> str:
+    said = ", ".join(f"'{shown(path, 80)}'" for path in paths[:_NAMED])
+    return said if len(paths) <= _NAMED else f"{said} and {len(paths) - _NAMED} more"
 
 
 def _named(signer: Identity) -> str:

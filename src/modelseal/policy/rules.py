@@ -34,14 +34,22 @@ class Signer:
 
 @dataclass(frozen=True)
 class Rule:
-    """For models whose name matches one of the `models` globs, the names of accepted signers."""
+    """For models whose name matches one of the `models` globs, the names of accepted signers.
+
+    Paths that the signer left out must match one of the `allow_ignored` globs.
+    """
 
     models: tuple[str, ...]
     signers: tuple[str, ...]
+    allow_ignored: tuple[str, ...] = ()
 
     def covers(self, model: str) -> bool:
         """Return whether this rule is about `model`; case matters on every system."""
         return any(fnmatchcase(model, pattern) for pattern in self.models)
+
+    def allows_ignored(self, path: str) -> bool:
+        """Return whether the signer may have left out `path`."""
+        return any(fnmatchcase(path, pattern) for pattern in self.allow_ignored)
 
 
 @dataclass(frozen=True)
@@ -60,8 +68,8 @@ class Policy:
 
     @classmethod
     def for_signer(cls, identity: str, issuer: str, verifier: Verifier = "modelseal") -> Policy:
-        """Return the policy that accepts this one signer for every model."""
-        signer, rule = Signer(EXPECTED, identity, issuer), Rule(("*",), (EXPECTED,))
+        """Return the policy that accepts this one signer for every model, whatever is left out."""
+        signer, rule = Signer(EXPECTED, identity, issuer), Rule(("*",), (EXPECTED,), ("*",))
         return cls((signer,), (rule,), verifier=verifier)
 
     def rule_for(self, model: str) -> Rule | None:

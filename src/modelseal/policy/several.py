@@ -127,7 +127,7 @@ def _check_threshold(threshold: int, count: int) -> None:
 
 def _policy(signers: Iterable[tuple[str, str]]) -> Policy:
     named = tuple(Signer(str(n), *pair) for n, pair in enumerate(sorted(signers)))
-    return Policy(named, (Rule(("*",), tuple(one.name for one in named)),))
+    return Policy(named, (Rule(("*",), tuple(one.name for one in named), ("*",)),))
 
 
 def _judged(

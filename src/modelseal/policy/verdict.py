@@ -71,8 +71,7 @@ class Verdict:
     @property
     def not_signed(self) -> tuple[str, ...]:
         """Return what the signer chose to leave out beyond what every signer does."""
-        ignored = self.authenticated.manifest.ignored if self.authenticated else ()
-        return tuple(path for path in ignored if path not in DEFAULT_IGNORED | BUNDLE_NAMES)
+        return left_out(self.authenticated) if self.authenticated else ()
 
     def raise_for_refusal(self) -> None:
         """Do nothing if accepted.
@@ -149,6 +148,12 @@ class Verdict:
         if left_out:
             items += f"<li>and {left_out} more</li>"
         return f"<ul>{items}</ul>" if items else ""
+
+
+def left_out(found: Authenticated) -> tuple[str, ...]:
+    """Return the paths that the signer chose to leave out beyond what every signer does."""
+    known = DEFAULT_IGNORED | BUNDLE_NAMES
+    return tuple(path for path in found.manifest.ignored if path not in known)
 
 
 def _html(text: str) -> str:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -85,3 +86,21 @@ def test_other_files_than_signed():
     verdict = _verdict([Rule(("*",), ("alice",))], diff=ManifestDiff(changed=("a",)))
     assert (verdict.status, verdict.code) == ("refused", "digest-mismatch")
     assert "changed: 'a'" in verdict.message
+
+
+def test_what_the_signer_left_out_must_be_allowed():
+    names = (".git", "model.sig", "model.sig.2", "README.md", "docs/evil.py")
+    manifest = oms.Manifest((oms.Resource("a", bytes(32)),), names)
+    found = replace(_authenticated(), manifest=manifest)
+
+    def verdict(*allowed):
+        rule = Rule(("*",), ("alice",), allowed)
+        return evaluate("m", found, ManifestDiff(), Policy(SIGNERS, (rule,)))
+
+    assert verdict("*.md", "docs/*")
+    assert verdict("*")
+    refused = verdict("*.md")
+    assert (refused.status, refused.code) == ("refused", "ignored-not-allowed")
+    assert "docs/evil.py" in refused.message
+    assert "README.md" not in refused.message
+    assert verdict().code == "ignored-not-allowed"
