@@ -45,10 +45,10 @@ class Verdict:
     code: str
     message: str
     hint: str = ""
-    checks: tuple[Check, ...] = ()
+    checks: tuple[Check, ...] = field(default=(), repr=False)
     diff: ManifestDiff = field(default_factory=ManifestDiff)
-    authenticated: Authenticated | None = None
-    believed: str = ""
+    authenticated: Authenticated | None = field(default=None, repr=False)
+    believed: str = field(default="", repr=False)
 
     @property
     def trust(self) -> str:

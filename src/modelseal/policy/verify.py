@@ -152,10 +152,13 @@ def differences(
     bundle: str | Path | None = None,
     progress: Progress | None = None,
     cache: StatCache | None = None,
+    *,
+    ignored: frozenset[str] = frozenset(),
 ) -> ManifestDiff:
     """Return what the model at `path` differs in from what was signed.
 
-    Files that look as the `cache` knows them are not read.
+    Files that look as the `cache` knows them are not read; names in `ignored` are not looked at,
+    beside those that the signer left out.
 
     Raises:
         FormatError, Undecided, UsageError: the model cannot be read as one.
@@ -169,7 +172,7 @@ def differences(
         )
     if not folder:
         return _of_one_file(path, found, progress, cache)
-    ignored = manifest.DEFAULT_IGNORED | frozenset(found.manifest.ignored)
+    ignored |= manifest.DEFAULT_IGNORED | frozenset(found.manifest.ignored)
     ignored |= manifest.BUNDLE_NAMES - found.manifest.file_names()
     if bundle is not None and Path(bundle).resolve().is_relative_to(path.resolve()):
         ignored |= {Path(bundle).resolve().relative_to(path.resolve()).as_posix()}
