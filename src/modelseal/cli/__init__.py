@@ -12,11 +12,11 @@ import gc
 gc.set_threshold(20_000)
 atexit.register(gc.freeze)
 
-from importlib import import_module  # noqa: E402 - see above
+from importlib import import_module  # noqa: E402 - made after the limit above counts
 
-import click  # noqa: E402 - see above
+import click  # noqa: E402 - as above
 
-import modelseal  # noqa: E402 - see above
+import modelseal  # noqa: E402 - as above
 
 # name -> one line for --help; the command `name` lives in modelseal.cli.<name> as `command`
 _COMMANDS = {
@@ -37,13 +37,13 @@ class _Lazy(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(_COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - as above
         if cmd_name not in _COMMANDS:
             return None
         command: click.Command = import_module(f"modelseal.cli.{cmd_name}").command
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - as above
         with formatter.section("Commands"):
             formatter.write_dl(list(_COMMANDS.items()))
 

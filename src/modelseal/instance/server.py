@@ -88,7 +88,7 @@ class _Protocol(H11Protocol):
 
     _head_due: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn narrows it too
         super().connection_made(transport)
         self._expect_head()
 

@@ -195,4 +195,4 @@ def _settled(value: T) -> T:
     One that was just built encodes itself anew, with all that is in it, each time that something
     around it is encoded: that made a timestamp take 15 ms instead of 2.
     """
-    return type(value).load(value.dump())  # type: ignore[attr-defined,no-any-return]
+    return type(value).load(value.dump())  # type: ignore[attr-defined,no-any-return] # asn1crypto has no types
