@@ -7,9 +7,11 @@ STAMP := $(VENV)/.installed
 
 .PHONY: demo test fuzz interop lint bench coverage docs notebook wheel-check lock lock-peers vectors clean
 
+# The lock names every package, so pip resolves nothing: an older pip reads `coverage[toml]` of a dependency
+# as one that is not pinned, and fails on the day that a newer release comes out.
 $(STAMP): requirements/dev.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/dev.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
@@ -28,7 +30,7 @@ interop: $(STAMP)
 TARGET ?= verify
 FUZZER := .fuzz/lib
 $(FUZZER): requirements/fuzz.lock $(STAMP)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --upgrade \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --upgrade \
 	    --target $@ -r requirements/fuzz.lock
 	touch $@
 
