@@ -47,7 +47,7 @@ entries = st.builds(
     proof=st.none() | proofs,
     body=blobs,
 )
-messages = st.builds(bundle.MessageSignature, signature=blobs) | st.builds(
+messages = blobs.map(bundle.MessageSignature) | st.builds(
     bundle.MessageSignature, signature=blobs, digest=blobs, algorithm=text
 )
 _key_material = st.one_of(  # certificates, key hint, whether in a chain

@@ -28,7 +28,7 @@ TILES = st.builds(
 )
 SCTS = st.builds(
     sct.Sct, st.binary(min_size=32, max_size=32), st.integers(0, 2**64 - 1),
-    st.binary(max_size=80), st.binary(max_size=40),
+    st.binary(max_size=80), st.binary(max_size=40), st.just(sct.SHA256_ECDSA),
 )  # fmt: skip
 ENTRIES = st.lists(st.binary(max_size=50), min_size=1, max_size=256)
 

@@ -9,8 +9,7 @@ understood may change what was meant.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from modelseal.errors import FormatError, shown
 from modelseal.formats import dsse
@@ -37,8 +36,7 @@ _MAX_INT64 = 2**63 - 1
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class MessageSignature:
+class MessageSignature(NamedTuple):
     """A signature over an artifact; the digest is the signer's note, not yet checked."""
 
     signature: bytes
@@ -46,8 +44,7 @@ class MessageSignature:
     algorithm: str | None = None
 
 
-@dataclass(frozen=True)
-class InclusionProof:
+class InclusionProof(NamedTuple):
     """That a leaf is in a log: RFC 6962 audit path and the signed checkpoint of the tree."""
 
     log_index: int
@@ -57,8 +54,7 @@ class InclusionProof:
     checkpoint: str | None
 
 
-@dataclass(frozen=True)
-class LogEntry:
+class LogEntry(NamedTuple):
     """One entry of a transparency log; `integrated_time` in seconds since 1970 (0: none)."""
 
     log_index: int
@@ -71,8 +67,7 @@ class LogEntry:
     body: bytes
 
 
-@dataclass(frozen=True)
-class Bundle:
+class Bundle(NamedTuple):
     """Signature, who made it (certificates leaf first, or a key hint), log entries, timestamps."""
 
     media_type: str

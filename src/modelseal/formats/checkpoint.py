@@ -10,7 +10,7 @@ r"""Checkpoints (C2SP tlog-checkpoint): the text of the note with which a log co
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from modelseal.errors import FormatError
 from modelseal.formats.merkle import HASH_SIZE
@@ -20,8 +20,7 @@ _DECIMAL = re.compile(r"0|[1-9][0-9]{0,18}")  # one spelling a number; fits in 6
 _FIXED_LINES = 3
 
 
-@dataclass(frozen=True)
-class Checkpoint:
+class Checkpoint(NamedTuple):
     """`size` leaves of the log `origin` hash to `root`."""
 
     origin: str

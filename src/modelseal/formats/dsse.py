@@ -6,8 +6,7 @@ Source: secure-systems-lab/dsse, protocol.md and envelope.md, version 1.0.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from modelseal.errors import FormatError
 from modelseal.formats.strict import as_kind, b64decode, b64encode, member, optional
@@ -15,16 +14,14 @@ from modelseal.formats.strict import as_kind, b64decode, b64encode, member, opti
 _WHAT = "DSSE envelope"
 
 
-@dataclass(frozen=True)
-class Signature:
+class Signature(NamedTuple):
     """One signature; `keyid` is a hint and never used to decide anything."""
 
     sig: bytes
     keyid: str | None = None
 
 
-@dataclass(frozen=True)
-class Envelope:
+class Envelope(NamedTuple):
     """Signed bytes with their type."""
 
     payload: bytes

@@ -7,8 +7,7 @@ Source: in-toto/attestation, spec/v1/statement.md.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from modelseal.errors import FormatError
 from modelseal.formats.strict import as_kind, member, optional, parse_json
@@ -21,16 +20,14 @@ _ITEMS = 2_000_000  # JSON values; such a manifest has some 600,000
 _WHAT = "statement"
 
 
-@dataclass(frozen=True)
-class Subject:
+class Subject(NamedTuple):
     """A named thing and its digests, as (algorithm, lower-case hex) pairs in listed order."""
 
     name: str
     digests: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True)
-class Statement:
+class Statement(NamedTuple):
     """Subjects and one predicate; `predicate` is plain JSON and must not be changed."""
 
     subjects: tuple[Subject, ...]

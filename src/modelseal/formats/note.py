@@ -10,8 +10,8 @@ Nothing here checks a signature; `Note.text` is what was signed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from hashlib import sha256
+from typing import NamedTuple
 
 from modelseal.errors import FormatError
 from modelseal.formats.strict import b64decode, b64encode
@@ -24,8 +24,7 @@ _MAX_SIGNATURES = 100
 _DASH = "— "
 
 
-@dataclass(frozen=True)
-class Signature:
+class Signature(NamedTuple):
     """One signature line; `key_hash` says which key to try, it proves nothing."""
 
     name: str
@@ -33,8 +32,7 @@ class Signature:
     signature: bytes
 
 
-@dataclass(frozen=True)
-class Note:
+class Note(NamedTuple):
     """A text (ends in a newline) and its signatures, in the order of the file."""
 
     text: str

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from modelseal.errors import FormatError, shown
 from modelseal.formats.intoto import Statement, Subject
@@ -33,16 +32,14 @@ _SHARD_MAX = 2**63 - 1
 _SHARD = re.compile(r"(.+):(0|[1-9][0-9]{0,18}):(0|[1-9][0-9]{0,18})", re.DOTALL)
 
 
-@dataclass(frozen=True, order=True)
-class Resource:
+class Resource(NamedTuple):
     """One file of a model, or one shard of it: its name relative to the model, and its digest."""
 
     name: str
     digest: bytes
 
 
-@dataclass(frozen=True)
-class Serialization:
+class Serialization(NamedTuple):
     """How a model became resources: what a verifier must do again (spec 5.2.2)."""
 
     method: Method = "files"
@@ -51,13 +48,12 @@ class Serialization:
     shard_size: int | None = None  # bytes; with shards, and only then
 
 
-@dataclass(frozen=True)
-class Manifest:
+class Manifest(NamedTuple):
     """The files of a model, sorted by name, and the paths that the signer chose not to sign."""
 
     resources: tuple[Resource, ...]
     ignored: tuple[str, ...] = ()
-    serialization: Serialization = field(default_factory=Serialization)
+    serialization: Serialization = Serialization()
 
     def root(self) -> bytes:
         """Return SHA-256 over the raw digests in order (spec 5.3): an identifier, no proof.

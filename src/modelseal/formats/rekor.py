@@ -9,8 +9,7 @@ Unknown members are refused, but for hashes that a version 1 log keeps of what i
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from modelseal.errors import FormatError, shown
 from modelseal.formats.strict import (
@@ -41,8 +40,7 @@ _WHAT = "log entry"
 _MAX_SIGNATURES = 64
 
 
-@dataclass(frozen=True)
-class LoggedSignature:
+class LoggedSignature(NamedTuple):
     """A signature and its key: PEM in version 1; DER, a form and `keyDetails` in version 2."""
 
     signature: bytes
@@ -51,8 +49,7 @@ class LoggedSignature:
     key_details: str = ""
 
 
-@dataclass(frozen=True)
-class Body:
+class Body(NamedTuple):
     """What was logged: `digest` (by `algorithm`) of the signed bytes, or of a DSSE payload."""
 
     kind: Kind

@@ -8,7 +8,7 @@ SCT list:  list<2> of SCT<2>, inside a DER OCTET STRING as extension 1.3.6.1.4.1
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from modelseal.errors import FormatError
 
@@ -19,8 +19,7 @@ _PRECERT_ENTRY = b"\x00\x01"
 _HEAD = 1 + _LOG_ID_SIZE + 8
 
 
-@dataclass(frozen=True)
-class Sct:
+class Sct(NamedTuple):
     """A log's promise, signed over SHA-256; `timestamp` in milliseconds."""
 
     log_id: bytes

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from modelseal.errors import FormatError, shown
 from modelseal.formats.strict import as_kind, b64decode, b64encode, member, optional, parse_json
@@ -31,19 +30,18 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)
 _MICROSECONDS = 6
 
 
-@dataclass(frozen=True)
-class Period:
+class Period(NamedTuple):
     """A closed interval of time; without an `end` it lasts (`TimeRange` of common.proto)."""
 
     start: datetime
     end: datetime | None = None
 
-    def __contains__(self, time: datetime) -> bool:
+    def covers(self, time: datetime) -> bool:
+        """Return whether `time` is in it; its ends are."""
         return self.start <= time and (self.end is None or time <= self.end)
 
 
-@dataclass(frozen=True)
-class LogKey:
+class LogKey(NamedTuple):
     """The key of a transparency log, of signatures or of certificates."""
 
     base_url: str
@@ -53,8 +51,7 @@ class LogKey:
     period: Period
 
 
-@dataclass(frozen=True)
-class Authority:
+class Authority(NamedTuple):
     """A chain of DER certificates, leaf or intermediate first, root last."""
 
     uri: str
@@ -62,8 +59,7 @@ class Authority:
     period: Period
 
 
-@dataclass(frozen=True)
-class TrustedRoot:
+class TrustedRoot(NamedTuple):
     """What one instance of Sigstore asks to be believed."""
 
     logs: tuple[LogKey, ...] = ()

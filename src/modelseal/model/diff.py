@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from modelseal.errors import shown
 
@@ -14,8 +13,7 @@ if TYPE_CHECKING:
 _NAMED = 3  # files named in a sentence; the value has them all
 
 
-@dataclass(frozen=True)
-class ManifestDiff:
+class ManifestDiff(NamedTuple):
     """File names, sorted: bytes differ, not signed but there, signed but not there."""
 
     changed: tuple[str, ...] = ()

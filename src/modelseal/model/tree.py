@@ -11,8 +11,7 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from modelseal.errors import FormatError, shown
 from modelseal.files import not_regular, translated
@@ -39,8 +38,7 @@ _KINDS = {
 }
 
 
-@dataclass(frozen=True)
-class OpenFile:
+class OpenFile(NamedTuple):
     """A regular file of a model, open for reading; `name` is relative to the model."""
 
     name: str

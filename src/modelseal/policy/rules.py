@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,8 +15,7 @@ if TYPE_CHECKING:
 EXPECTED = "expected"  # what `Policy.for_signer` calls its one signer
 
 
-@dataclass(frozen=True)
-class Signer:
+class Signer(NamedTuple):
     """One accepted signer: subject and issuer, both compared exactly."""
 
     name: str
@@ -32,8 +30,7 @@ class Signer:
         return f"{self.identity} ({self.issuer})"
 
 
-@dataclass(frozen=True)
-class Rule:
+class Rule(NamedTuple):
     """For models whose name matches one of the `models` globs, the names of accepted signers.
 
     Paths that the signer left out must match one of the `allow_ignored` globs.
@@ -52,8 +49,7 @@ class Rule:
         return any(fnmatchcase(path, pattern) for pattern in self.allow_ignored)
 
 
-@dataclass(frozen=True)
-class Policy:
+class Policy(NamedTuple):
     """Rules in order, the first that covers a model decides; a model without a rule is refused.
 
     `runtimes` are the import paths that a server may run; `trust_root` is the trusted root to

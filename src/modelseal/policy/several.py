@@ -7,7 +7,7 @@ together, and what one of those signers did sign none of the others can leave ou
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -145,7 +145,7 @@ def _judged(
         together = [list(group.values()) for group in groups.values()]
         best = max(together, key=len, default=[])
         if len(best) < threshold:
-            return replace(_too_few(path, best, threshold, refused), believed=believed)
+            return _too_few(path, best, threshold, refused)._replace(believed=believed)
         # Groups are over different files: of those that are enough at most one fits what is there.
         verdicts = [
             _compared(path, group, refused, progress)
@@ -194,8 +194,8 @@ def _compared(
     left_out = frozenset.intersection(
         *(frozenset(one.authenticated.manifest.ignored) for one in group)
     )
-    strictest = replace(first.manifest, ignored=tuple(sorted(left_out)))
-    judged = replace(first, manifest=strictest)
+    strictest = first.manifest._replace(ignored=tuple(sorted(left_out)))
+    judged = first._replace(manifest=strictest)
     diff = differences(path, judged, progress=progress)
     verdict = evaluate(str(path), judged, diff, _policy([group[0].signer()]))
     more = tuple(
@@ -205,7 +205,7 @@ def _compared(
     message = verdict.message
     if verdict:
         message = f"Signed by {len(group)}: {', '.join(_named(one) for one in group)}."
-    return replace(verdict, message=message, checks=(*verdict.checks, *more, *refused))
+    return verdict._replace(message=message, checks=(*verdict.checks, *more, *refused))
 
 
 def _too_few(path: Path, best: list[_Found], wanted: int, refused: tuple[Check, ...]) -> Verdict:

@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from modelseal.errors import ModelSealError, PolicyRefused, Undecided, UsageError, shown
 from modelseal.model.diff import ManifestDiff
@@ -22,8 +21,7 @@ STAT_CACHE = "stat cache"  # the check that says that files were believed unread
 _SHOWN_FILES = 20  # of each kind of difference, in HTML
 
 
-@dataclass(frozen=True)
-class Check:
+class Check(NamedTuple):
     """One thing that was looked at."""
 
     name: str
@@ -31,8 +29,7 @@ class Check:
     detail: str
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(NamedTuple):
     """Accepted, refused or undecided; true only if accepted.
 
     `code` is stable and for programs ("accepted" or a refusal's); `message` and `hint` are for
@@ -45,10 +42,10 @@ class Verdict:
     code: str
     message: str
     hint: str = ""
-    checks: tuple[Check, ...] = field(default=(), repr=False)
-    diff: ManifestDiff = field(default_factory=ManifestDiff)
-    authenticated: Authenticated | None = field(default=None, repr=False)
-    believed: str = field(default="", repr=False)
+    checks: tuple[Check, ...] = ()
+    diff: ManifestDiff = ManifestDiff()
+    authenticated: Authenticated | None = None
+    believed: str = ""
 
     @property
     def trust(self) -> str:
@@ -57,6 +54,9 @@ class Verdict:
 
     def __bool__(self) -> bool:
         return self.status == "accepted"
+
+    def __repr__(self) -> str:
+        return f"<Verdict {self}>"
 
     @property
     def signer(self) -> Identity | None:

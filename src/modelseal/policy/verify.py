@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -143,7 +142,7 @@ def _noted(verdict: Verdict, cache: StatCache | None) -> Verdict:
     if cache is None:
         return verdict
     said = f"{cache.unread} of the files were not read: they look as when they were last signed"
-    return replace(verdict, checks=(*verdict.checks, Check(STAT_CACHE, passed=True, detail=said)))
+    return verdict._replace(checks=(*verdict.checks, Check(STAT_CACHE, passed=True, detail=said)))
 
 
 def differences(

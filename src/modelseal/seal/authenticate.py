@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from modelseal.errors import FormatError, ModelSealError, Unverified
 from modelseal.formats import bundle as bundle_format
@@ -27,8 +26,7 @@ VERIFIERS: tuple[Verifier, ...] = ("modelseal", "sigstore", "both")
 _SHA256_BYTES = 32
 
 
-@dataclass(frozen=True)
-class Authenticated:
+class Authenticated(NamedTuple):
     """What a checked bundle says: `signer` signed `manifest` at `time` (UTC).
 
     By a key or a certificate of its own there may be no trusted time and no log entry.

@@ -6,8 +6,8 @@ Source: sigstore/fulcio, docs/oid-info.md. The certificate must have been checke
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from cryptography import x509
 
@@ -50,8 +50,7 @@ _CLAIMS = {
 }
 
 
-@dataclass(frozen=True)
-class Identity:
+class Identity(NamedTuple):
     """A keyless signer: subject (e-mail or URI), issuer, further (name, value) claims."""
 
     subject: str

@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from cryptography import x509
 from cryptography.x509 import verification
@@ -26,15 +25,13 @@ if TYPE_CHECKING:
 KEY = "public key"  # stands for the issuer where a key itself is trusted
 
 
-@dataclass(frozen=True)
-class TrustedKey:
+class TrustedKey(NamedTuple):
     """The public key that must have signed."""
 
     key: PublicKey
 
 
-@dataclass(frozen=True)
-class TrustedChain:
+class TrustedChain(NamedTuple):
     """The CAs of which one must have issued the signer's certificate."""
 
     roots: tuple[x509.Certificate, ...]

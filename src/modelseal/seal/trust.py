@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from modelseal.errors import FormatError, UsageError, shown
 from modelseal.files import read_bounded
@@ -18,8 +18,7 @@ LIMIT = 4 * 1024 * 1024  # bytes; the public trusted root has some 7 kB
 _WHAT = "trusted root"
 
 
-@dataclass(frozen=True)
-class TrustRoot:
+class TrustRoot(NamedTuple):
     """A Sigstore trusted root (protobuf JSON) and, for people, whence it came and how old it is.
 
     The date of a file means nothing. What tells its age is the newest key in it: whatever the

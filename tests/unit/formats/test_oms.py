@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import replace
 
 import pytest
 
@@ -28,7 +27,7 @@ def changed(path: tuple, value: object) -> intoto.Statement:
     for step in path[:-1]:
         target = target[step]
     target[path[-1]] = value
-    return replace(good, predicate=predicate)
+    return good._replace(predicate=predicate)
 
 
 def test_names_are_sorted_by_code_point_not_by_component() -> None:
@@ -102,7 +101,7 @@ def test_bad_predicates(path: tuple, value: object, code: str) -> None:
 
 
 def test_other_predicates_are_not_model_signatures() -> None:
-    other = replace(statement("a"), predicate_type="https://slsa.dev/provenance/v1")
+    other = statement("a")._replace(predicate_type="https://slsa.dev/provenance/v1")
     with pytest.raises(FormatError) as refused:
         oms.from_statement(other)
     assert refused.value.code == "not-a-model-signature"
@@ -113,5 +112,5 @@ def test_forms_that_model_signing_wrote_are_read() -> None:
     good = statement("a", "b")
     predicate = copy.deepcopy(good.predicate)
     predicate["resources"].reverse()
-    assert oms.from_statement(replace(good, predicate=predicate)) == oms.from_statement(good)
+    assert oms.from_statement(good._replace(predicate=predicate)) == oms.from_statement(good)
     assert oms.from_statement(statement(".")).resources[0].name == oms.SINGLE_FILE

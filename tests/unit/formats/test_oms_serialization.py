@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import replace
 
 import pytest
 
@@ -67,7 +66,7 @@ def changed(statement: intoto.Statement, section: str, **members) -> intoto.Stat
     for name, value in members.items():
         if value is ...:
             del target[name]
-    return replace(statement, predicate=predicate)
+    return statement._replace(predicate=predicate)
 
 
 @pytest.mark.parametrize(

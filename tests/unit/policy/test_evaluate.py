@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -91,7 +90,7 @@ def test_other_files_than_signed():
 def test_what_the_signer_left_out_must_be_allowed():
     names = (".git", "model.sig", "model.sig.2", "README.md", "docs/evil.py")
     manifest = oms.Manifest((oms.Resource("a", bytes(32)),), names)
-    found = replace(_authenticated(), manifest=manifest)
+    found = _authenticated()._replace(manifest=manifest)
 
     def verdict(*allowed):
         rule = Rule(("*",), ("alice",), allowed)

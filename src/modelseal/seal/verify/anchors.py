@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from cryptography import x509
@@ -37,8 +36,7 @@ _KEY_DETAILS: dict[str, tuple[type, Padding]] = {
 }
 
 
-@dataclass(frozen=True)
-class Log:
+class Log(NamedTuple):
     """A log whose signatures are believed; `host` is the host name of its base URL."""
 
     log_id: bytes
@@ -56,8 +54,7 @@ class Log:
         signature.check_signature(self.key, signed, message, self.padding)
 
 
-@dataclass(frozen=True)
-class Authority:
+class Authority(NamedTuple):
     """Certificates of a CA or a timestamp authority, root last, and when it may vouch."""
 
     uri: str
@@ -65,8 +62,7 @@ class Authority:
     period: Period
 
 
-@dataclass(frozen=True)
-class Anchors:
+class Anchors(NamedTuple):
     """Everything that is believed."""
 
     logs: tuple[Log, ...]

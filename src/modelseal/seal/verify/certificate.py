@@ -4,11 +4,10 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from hashlib import sha256
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -33,8 +32,7 @@ Path = tuple[x509.Certificate, ...]  # leaf first, root last
 _CODE_SIGNING = (ExtendedKeyUsageOID.CODE_SIGNING, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE)
 
 
-@dataclass(frozen=True)
-class Certified:
+class Certified(NamedTuple):
     """A certificate that CAs of a trust root issued; whether in time is not looked at yet."""
 
     leaf: x509.Certificate
@@ -103,7 +101,7 @@ def check_times(certified: Certified, times: tuple[datetime, ...], source: str) 
         )
     for authority, (_, *issuers) in certified.paths:
         if all(
-            time in authority.period and all(_is_valid(issuer, time) for issuer in issuers)
+            authority.period.covers(time) and all(_is_valid(issuer, time) for issuer in issuers)
             for time in times
         ):
             return
@@ -237,7 +235,7 @@ def _is_promise(sct: Sct, signed: bytes, log: Log) -> bool:
         time = datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=sct.timestamp)
     except OverflowError:
         return False
-    if time not in log.period:
+    if not log.period.covers(time):
         return False
     with suppress(Unverified):
         log.check(sct.signature, signed)

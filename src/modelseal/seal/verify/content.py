@@ -4,8 +4,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from modelseal.errors import FormatError, Unverified
 from modelseal.formats import dsse, rekor
@@ -26,8 +25,7 @@ _HASH_NAMES = {"SHA2_256": "sha256", "SHA2_384": "sha384", "SHA2_512": "sha512"}
 _OF_PAYLOAD = (rekor.DSSE_V1, rekor.INTOTO_V1, rekor.DSSE_V2)
 
 
-@dataclass(frozen=True)
-class Signer:
+class Signer(NamedTuple):
     """Whose signature it is: a key, and its DER certificate if it came with one."""
 
     key: PublicKey

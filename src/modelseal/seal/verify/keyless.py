@@ -6,8 +6,7 @@ Source: sigstore/architecture-docs, client-spec.md, section "Verification".
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from modelseal.errors import FormatError, Unverified
 from modelseal.seal.verify import anchors as anchors_of
@@ -23,8 +22,7 @@ if TYPE_CHECKING:
     from modelseal.seal.verify.signature import Prehashed
 
 
-@dataclass(frozen=True)
-class Verified:
+class Verified(NamedTuple):
     """A signature that holds; `times` are when trusted parties saw it, earliest first."""
 
     times: tuple[datetime, ...]

@@ -65,7 +65,7 @@ def check_promise(entry: LogEntry, log: Log) -> None:
     except Unverified as error:
         message = "The log did not make the promise that the bundle has."
         raise Unverified("promise-invalid", message) from error
-    if time not in log.period:
+    if not log.period.covers(time):
         message = "The log was not trusted when it took the signature."
         raise Unverified("log-expired", message)
 

@@ -7,8 +7,7 @@ Which hash goes with which key stands in one table, after Sigstore's algorithm r
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
@@ -35,8 +34,7 @@ _RSA_BITS = range(2048, 8192 + 1)  # a larger key only burns the verifier's time
 _SIGNATURE_LIMIT = 1024  # bytes; RSA 8192, the longest
 
 
-@dataclass(frozen=True)
-class Prehashed:
+class Prehashed(NamedTuple):
     """A message of which only the digest is at hand."""
 
     algorithm: HashName

@@ -68,7 +68,7 @@ def _time(
         except Exception:  # noqa: BLE001, S112 - the token holds hostile certificates; no is safe
             continue
         # Whoever made the timestamp must be the one who was trusted then.
-        if time in authority.period:
+        if authority.period.covers(time):
             return time
     return None
 
