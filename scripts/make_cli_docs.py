@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
+import argparse
+import os
 from pathlib import Path
 
-import click
-
-from modelseal.cli import main
+from modelseal.cli import COMMANDS, command_parser, top_parser
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "cli.md"
 
@@ -16,21 +16,24 @@ MARK = "<!-- Below: the help of each command, written by scripts/make_cli_docs.p
 
 def page() -> str:
     """Return the text of docs/cli.md."""
+    os.environ["COLUMNS"] = "82"  # argparse leaves two free
     by_hand = PAGE.read_text().partition(MARK)[0]
-    return by_hand + MARK + "".join(_section(main, "modelseal", None))
+    sections = [_section(top_parser()), *(_sections(command_parser(name)) for name in COMMANDS)]
+    return by_hand + MARK + "".join(sections)
 
 
-def _section(command: click.Command, name: str, parent: click.Context | None) -> list[str]:
-    settings = {"terminal_width": 80, "max_content_width": 80, **command.context_settings}
-    context = click.Context(command, info_name=name, parent=parent, **settings)
-    with context:
-        text = command.get_help(context)
-    parts = [f"\n## {context.command_path}\n\n```text\n{text.rstrip()}\n```\n"]
-    if isinstance(command, click.Group):
-        for inner_name in command.list_commands(context):
-            inner = command.get_command(context, inner_name)
-            parts += _section(inner, inner_name, context)
-    return parts
+def _sections(parser: argparse.ArgumentParser) -> str:
+    inner = [
+        command
+        for action in parser._actions  # noqa: SLF001 - argparse has no public way to list them
+        if isinstance(action, argparse._SubParsersAction)  # noqa: SLF001 - as above
+        for command in action.choices.values()
+    ]
+    return _section(parser) + "".join(_section(command) for command in inner)
+
+
+def _section(parser: argparse.ArgumentParser) -> str:
+    return f"\n## {parser.prog}\n\n```text\n{parser.format_help().rstrip()}\n```\n"
 
 
 if __name__ == "__main__":

@@ -3,4 +3,4 @@
 
 from modelseal.cli import main
 
-main(prog_name="modelseal")
+main()

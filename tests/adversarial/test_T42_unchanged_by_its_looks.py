@@ -9,14 +9,13 @@ import time
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from in_process import invoke
 
-from modelseal.cli import main
 from modelseal.model import stat_cache
 
 
 def run(*arguments):
-    return CliRunner().invoke(main, [str(a) for a in arguments])
+    return invoke(*arguments)
 
 
 @pytest.fixture

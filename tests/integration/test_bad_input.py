@@ -13,10 +13,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import in_process
 import pytest
-from click.testing import CliRunner
 
-from modelseal.cli import main
 from modelseal.instance import state, tokens
 
 ALICE = "alice@example.com"
@@ -65,8 +64,7 @@ def bundle_of(path: Path) -> Path:
 
 
 def invoke(*arguments: object) -> Answer:
-    result = CliRunner().invoke(main, [*map(str, arguments), "--format", "json"])
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    result = in_process.invoke(*arguments, "--format", "json")
     said = json.loads(result.stdout)
     said = said[0] if isinstance(said, list) else said
     if result.exit_code:
@@ -276,15 +274,12 @@ def test_a_signed_name_that_leaves_the_model(instance, folder) -> None:
 
 _AS_NOBODY = """
 import os, sys
-from click.testing import CliRunner
 from modelseal.cli import main
 import modelseal.seal.sign, modelseal.policy.verify  # while it may still read
 import modelseal.seal._sigstore.signing
 if os.geteuid() == 0:
     os.seteuid(65534)
-result = CliRunner().invoke(main, sys.argv[1:])
-sys.stdout.write(result.stdout)
-sys.exit(result.exit_code)
+main(sys.argv[1:])
 """
 
 

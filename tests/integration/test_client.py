@@ -297,7 +297,7 @@ def test_a_terminal_sees_colours_and_long_work_its_progress(instance, model, who
             seen += part
     os.close(reader)
     assert process.returncode == 0
-    assert b"\x1b[32m" in seen
+    assert b"\x1b[1;32mOK" in seen
 
 
 def test_an_answer_that_cannot_be_given_is_no_answer(instance, file, who) -> None:

@@ -1,25 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line: one file a command, imported only when that command runs."""
+"""The command line: one file a command, imported only when that command runs.
+
+A command is a module with `HELP`, `add_options(parser)` and `run(options) -> exit code`. argparse
+and not click: start-up is most of the time of a small verification (docs/adr/0015-start-up.md).
+"""
 
 from __future__ import annotations
 
-import atexit
 import gc
 
-# Start-up makes many objects and no garbage, and at the end all of it goes away with the process:
-# looking for garbage then is a fifth of the time of `verify`. Every 20,000 objects is often enough
-# for commands that run for long.
+# Start-up makes many objects and no garbage: looking for it then is a fifth of the time of
+# `verify`. Every 20,000 objects is often enough for commands that run for long.
 gc.set_threshold(20_000)
-atexit.register(gc.freeze)
 
-from importlib import import_module  # noqa: E402 - made after the limit above counts
-
-import click  # noqa: E402 - as above
+import os  # noqa: E402 - made after the limit above counts
+import sys  # noqa: E402 - as above
+from importlib import import_module  # noqa: E402 - as above
+from typing import TYPE_CHECKING, NoReturn  # noqa: E402 - as above
 
 import modelseal  # noqa: E402 - as above
+from modelseal.cli._options import Parser  # noqa: E402 - as above
 
-# name -> one line for --help; the command `name` lives in modelseal.cli.<name> as `command`
-_COMMANDS = {
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# name -> one line for --help; the command `name` is the module modelseal.cli.<name>
+COMMANDS = {
     "sign": "Sign models, keyless with Sigstore or with a key.",
     "verify": "Verify who signed models, and every byte of them, offline.",
     "digest": "Print the digests of a model, as a signature would list them.",
@@ -30,32 +36,59 @@ _COMMANDS = {
     "demo": "Tell the whole story: train, sign, verify, tamper, be refused.",
 }
 
+_HELP = """\
+Sign models, verify them offline, load only what was verified.
 
-class _Lazy(click.Group):
-    """A group whose commands are imported on use, so that --help stays fast."""
+Examples:
+  modelseal sign model/ --trust-config trust.json
+  modelseal verify model/ --identity alice@example.com --issuer https://issuer.example
+  modelseal inspect model/model.sig
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        return list(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - as above
-        if cmd_name not in _COMMANDS:
-            return None
-        command: click.Command = import_module(f"modelseal.cli.{cmd_name}").command
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - as above
-        with formatter.section("Commands"):
-            formatter.write_dl(list(_COMMANDS.items()))
+Commands (modelseal COMMAND --help says more):
+"""
 
 
-@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(modelseal.__version__, prog_name="modelseal")
-def main() -> None:
-    """Sign models, verify them offline, load only what was verified.
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command that `arguments` name, those of the process by default; end with its code.
 
-    \b
-    Examples:
-      modelseal sign model/ --trust-config trust.json
-      modelseal verify model/ --identity alice@example.com --issuer https://issuer.example
-      modelseal inspect model/model.sig
+    Raises:
+        SystemExit: always, unless the process ends here.
     """
+    name, *rest = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    if name not in COMMANDS:
+        top_parser().parse_args([name])
+        raise SystemExit(0)  # unreachable: a name that is not known is an error
+    from modelseal.cli import _run
+
+    parser = command_parser(name)
+    options = parser.parse(rest)
+    code = _run.run(import_module(f"modelseal.cli.{name}").run, options)
+    if arguments is None:
+        _end(code)
+    raise SystemExit(code)
+
+
+def top_parser() -> Parser:
+    """Return what parses the command line up to the command."""
+    parser = Parser("modelseal", _HELP + "\n".join(f"  {n:10}{s}" for n, s in COMMANDS.items()))
+    version = f"modelseal {modelseal.__version__}"
+    parser.add_argument("--version", action="version", version=version, help="Print the version.")
+    parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help="One of the above.")
+    return parser
+
+
+def command_parser(name: str) -> Parser:
+    """Return what parses the options of the command `name`."""
+    command = import_module(f"modelseal.cli.{name}")
+    parser = Parser(f"modelseal {name}", command.HELP)
+    command.add_options(parser)
+    return parser
+
+
+def _end(code: int) -> NoReturn:
+    """End the process without taking it apart first, which takes longer than a verification.
+
+    Whatever needs an end is behind a `with`, and stdout was flushed.
+    """
+    sys.stderr.flush()
+    os._exit(code)

@@ -3,30 +3,26 @@
 
 from __future__ import annotations
 
-import functools
 import io
-import json
 import os
 import sys
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
-
-import click
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from modelseal.errors import ModelSealError, SignInNeeded, Undecided, UsageError, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from modelseal.cli._options import Options
     from modelseal.model.hashing import Progress
 
 ACCEPTED, REFUSED, USAGE, UNDECIDED, SIGN_IN = 0, 1, 2, 3, 4  # exit codes
 
 _PATIENCE = 1.0  # seconds before progress is shown
-
-P = ParamSpec("P")
-R = TypeVar("R")
+_COLOURS = {"green": "\033[1;32m", "red": "\033[1;31m", "yellow": "\033[1;33m"}  # bold
+_PLAIN = "\033[0m"
 
 
 def exit_code(error: ModelSealError) -> int:
@@ -38,50 +34,47 @@ def exit_code(error: ModelSealError) -> int:
     return UNDECIDED if isinstance(error, Undecided) else REFUSED
 
 
-def reporting_errors(function: Callable[P, R]) -> Callable[P, R]:
-    """Make a command print a ModelSealError and exit with its code, never with a traceback.
+def run(command: Callable[[Options], int], options: Options) -> int:
+    """Run a command and return its exit code; print a ModelSealError, never a traceback.
 
     With `--format json` the error goes to stdout, as JSON. An answer that could not be given, for
     Ctrl-C or a full disk behind stdout, is no answer: exit code 3, never 1.
     """
-
-    @functools.wraps(function)
-    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            with _flushed():
-                return _answered(function, *args, **kwargs)
-        except KeyboardInterrupt:
-            click.echo("interrupted", err=True)
-            sys.exit(UNDECIDED)
-        except OSError as error:  # of stdout: the reader went away, the disk is full
-            if not isinstance(error, BrokenPipeError):
-                click.echo(f"error: cannot write the answer: {error.strerror}", err=True)
-            # else Python fails once more when it flushes at exit
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(UNDECIDED)
-
-    return wrapped
-
-
-def _answered(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     try:
-        return function(*args, **kwargs)
+        with _flushed():
+            return _answered(command, options)
+    except KeyboardInterrupt:
+        say("interrupted")
+    except OSError as error:  # of stdout: the reader went away, the disk is full
+        if not isinstance(error, BrokenPipeError):
+            say(f"error: cannot write the answer: {error.strerror}")
+        # else Python fails once more when it flushes at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return UNDECIDED
+
+
+def _answered(command: Callable[[Options], int], options: Options) -> int:
+    as_json = getattr(options, "output", "text") == "json"
+    try:
+        return command(options)
     except ModelSealError as error:
-        _report(error, json_wanted=kwargs.get("output") == "json")
-    except (OSError, click.ClickException, click.exceptions.Exit):
-        raise  # of stdout, and click's own ways to end
+        return _report(error, as_json=as_json)
+    except OSError:
+        raise  # of stdout
     except Exception as error:  # noqa: BLE001 - a defect of ours must not look like a decided no
         what = f"modelseal failed: {type(error).__name__}: {shown(str(error))}."
         defect = Undecided("internal", what, "This is a defect of modelseal; please report it.")
-        _report(defect, json_wanted=kwargs.get("output") == "json")
+        return _report(defect, as_json=as_json)
 
 
-def _report(error: ModelSealError, *, json_wanted: bool) -> NoReturn:
-    if json_wanted:
+def _report(error: ModelSealError, *, as_json: bool) -> int:
+    if as_json:
         print_json({"code": error.code, "message": error.message, "hint": error.hint})
     else:
-        print_error(error)
-    sys.exit(exit_code(error))
+        say(styled("error: ", "red", sys.stderr) + str(error))
+        if error.hint:
+            say(f"hint: {error.hint}")
+    return exit_code(error)
 
 
 @contextmanager
@@ -96,28 +89,33 @@ def _flushed() -> Iterator[None]:
         sys.stdout.flush()
 
 
-def print_error(error: ModelSealError) -> None:
-    """Print the sentence, the code and the hint on stderr."""
-    click.echo(click.style("error: ", fg="red", bold=True) + str(error), err=True)
-    if error.hint:
-        click.echo(f"hint: {error.hint}", err=True)
+def styled(
+    text: str, colour: Literal["green", "red", "yellow"], stream: TextIO | None = None
+) -> str:
+    """Return `text` in bold `colour` if `stream`, by default stdout, is a terminal.
+
+    https://no-color.org
+    """
+    if os.environ.get("NO_COLOR") or not (stream or sys.stdout).isatty():
+        return text
+    return f"{_COLOURS[colour]}{text}{_PLAIN}"
+
+
+def say(text: str) -> None:
+    """Print a note, hint or error: on stderr, beside the answer."""
+    print(text, file=sys.stderr)
+
+
+def answer(text: str) -> None:
+    """Print a line of the answer, on stdout."""
+    print(text)
 
 
 def print_json(value: Any) -> None:  # noqa: ANN401 - JSON is any value
     """Print `value` as JSON on stdout."""
-    click.echo(json.dumps(value, indent=2))
+    import json
 
-
-format_option = click.option(
-    "--format",
-    "output",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="How to print the result; JSON goes to stdout on failure too.",
-)
-
-overwrite_option = click.option("--overwrite", is_flag=True, help="Replace what is there.")
+    answer(json.dumps(value, indent=2))
 
 
 @contextmanager

@@ -3,45 +3,50 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
-from modelseal.cli._run import REFUSED, reporting_errors
+from modelseal.cli._run import ACCEPTED, REFUSED, answer
 from modelseal.errors import Undecided, UsageError, shown
 
 if TYPE_CHECKING:
     from modelseal.cli._demo.children import Children
+    from modelseal.cli._options import Options, Parser
+
+HELP = """\
+Tell the whole story: train, sign, verify, tamper, be refused.
+
+Everything is real: a scikit-learn model, a private Sigstore, MLServer. Everything is on
+loopback, and gone at the end unless --keep is given. Exit code 1 if a step did not come out
+as told.
+
+Examples:
+  modelseal demo
+  modelseal demo --keep story/
+"""
 
 _NEEDED = ("mlserver", "mlserver_sklearn", "sklearn", "starlette", "tuf")  # one of each extra's
 
 
-@click.command()
-@click.option(
-    "--keep",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="Write into this new or empty folder, and leave it there.",
-)
-@click.option("--fast", is_flag=True, help="No worker process in MLServer, no stock client.")
-@reporting_errors
-def command(keep: Path | None, *, fast: bool) -> None:
-    """Tell the whole story: train, sign, verify, tamper, be refused.
+def add_options(parser: Parser) -> None:
+    """Say which options the command has."""
+    parser.add_argument(
+        "--keep",
+        type=Path,
+        metavar="DIR",
+        help="Write into this new or empty folder, and leave it there.",
+    )
+    parser.add_argument(
+        "--fast", action="store_true", help="No worker process in MLServer, no stock client."
+    )
 
-    Everything is real: a scikit-learn model, a private Sigstore, MLServer. Everything is on
-    loopback, and gone at the end unless --keep is given. Exit code 1 if a step did not come out as
-    told.
 
-    \b
-    Examples:
-      modelseal demo
-      modelseal demo --keep story/
-    """
+def run(options: Options) -> int:
+    """Tell the story; return the exit code."""
+    keep: Path | None = options.keep
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing:
         raise UsageError(
@@ -55,11 +60,10 @@ def command(keep: Path | None, *, fast: bool) -> None:
         ending = stack.enter_context(Ending())
         folder = _folder(keep, stack)
         children = stack.enter_context(Children(ending))
-        as_told = _tell(folder, children, fast=fast)
+        as_told = _tell(folder, children, fast=options.fast)
     if keep is not None:
-        click.echo(f"Everything that was written is in {shown(str(folder))}.")
-    if not as_told:
-        sys.exit(REFUSED)
+        answer(f"Everything that was written is in {shown(str(folder))}.")
+    return ACCEPTED if as_told else REFUSED
 
 
 def _folder(keep: Path | None, stack: ExitStack) -> Path:

@@ -4,27 +4,35 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import click
-
-from modelseal.cli._run import byte_progress, format_option, print_json, reporting_errors
+from modelseal.cli._options import add_format
+from modelseal.cli._run import ACCEPTED, answer, byte_progress, print_json
 from modelseal.errors import shown
 
+if TYPE_CHECKING:
+    from modelseal.cli._options import Options, Parser
 
-@click.command()
-@click.argument("path", type=click.Path(path_type=Path))
-@format_option
-@reporting_errors
-def command(path: Path, output: str) -> None:
-    """Print the root digest of a model and the digest of each file, as a signature would list them.
+HELP = """\
+Print the root digest of a model and the digest of each file, as a signature would list them.
 
-    The root digest is a short name for the files in their order; it does not cover their names.
+The root digest is a short name for the files in their order; it does not cover their names.
 
-    \b
-    Examples:
-      modelseal digest model/
-      modelseal digest model.joblib --format json
-    """
+Examples:
+  modelseal digest model/
+  modelseal digest model.joblib --format json
+"""
+
+
+def add_options(parser: Parser) -> None:
+    """Say which options the command has."""
+    parser.add_argument("path", type=Path, metavar="PATH", help="A model: a file or a folder.")
+    add_format(parser)
+
+
+def run(options: Options) -> int:
+    """Print what `HELP` says; return the exit code."""
+    path: Path = options.path
     from modelseal.files import is_folder
     from modelseal.model import manifest
 
@@ -34,10 +42,11 @@ def command(path: Path, output: str) -> None:
         else:
             found = manifest.of_file(path, progress)
     root = found.root().hex()
-    if output == "json":
+    if options.output == "json":
         files = [{"name": r.name, "sha256": r.digest.hex()} for r in found.resources]
         print_json({"model": str(path), "root": f"sha256:{root}", "files": files})
-        return
-    click.echo(f"sha256:{root}")
+        return ACCEPTED
+    answer(f"sha256:{root}")
     for resource in found.resources:
-        click.echo(f"  {resource.digest.hex()}  {shown(resource.name)}")
+        answer(f"  {resource.digest.hex()}  {shown(resource.name)}")
+    return ACCEPTED

@@ -4,53 +4,60 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import click
-
-from modelseal.cli._run import format_option, print_json, reporting_errors
+from modelseal.cli._options import add_format
+from modelseal.cli._run import ACCEPTED, answer, print_json, styled
 from modelseal.errors import shown
+
+if TYPE_CHECKING:
+    from modelseal.cli._options import Options, Parser
+
+HELP = """\
+Show what a bundle says, or each one of a model. NOTHING IS CHECKED.
+
+Examples:
+  modelseal inspect model/
+  modelseal inspect model.joblib.sigstore.json --format json
+"""
 
 _FILES_SHOWN = 20
 _TITLES = {"log_entries": "log entry"}  # printed once an entry
 
 
-@click.command()
-@click.argument("path", type=click.Path(path_type=Path))
-@format_option
-@reporting_errors
-def command(path: Path, output: str) -> None:
-    """Show what a bundle says, or each one of a model. NOTHING IS CHECKED.
+def add_options(parser: Parser) -> None:
+    """Say which options the command has."""
+    parser.add_argument("path", type=Path, metavar="PATH", help="A bundle, or a signed model.")
+    add_format(parser)
 
-    \b
-    Examples:
-      modelseal inspect model/
-      modelseal inspect model.joblib.sigstore.json --format json
-    """
+
+def run(options: Options) -> int:
+    """Print what `HELP` says; return the exit code."""
     from modelseal.seal.inspect import inspect
 
-    first, *others = inspect(path)
-    if output == "json":
+    first, *others = inspect(options.path)
+    if options.output == "json":
         print_json(first | ({"others": others} if others else {}))
-        return
+        return ACCEPTED
     for said in (first, *others):
         _print_bundle(said)
+    return ACCEPTED
 
 
 def _print_bundle(said: dict[str, Any]) -> None:
-    click.echo(click.style("NOT CHECKED", fg="yellow", bold=True) + f"  {shown(said['bundle'])}")
+    answer(styled("NOT CHECKED", "yellow") + f"  {shown(said['bundle'])}")
     for name, value in said.items():
         if name not in {"checked", "bundle", "manifest"}:
             _print(_TITLES.get(name, name.replace("_", " ")), value, indent=2)
     files = said["manifest"]["files"]
-    click.echo(f"  manifest: {len(files)} file{'s' if len(files) != 1 else ''}")
+    answer(f"  manifest: {len(files)} file{'s' if len(files) != 1 else ''}")
     for file in files[:_FILES_SHOWN]:
         digest = file[said["manifest"].get("hash_type", "sha256")]
-        click.echo(f"    {digest}  {shown(file['name'])}")
+        answer(f"    {digest}  {shown(file['name'])}")
     if len(files) > _FILES_SHOWN:
-        click.echo(f"    and {len(files) - _FILES_SHOWN} more")
+        answer(f"    and {len(files) - _FILES_SHOWN} more")
     for name in said["manifest"]["ignored"]:
-        click.echo(f"    not signed: {shown(name)}")
+        answer(f"    not signed: {shown(name)}")
 
 
 def _print(name: str, value: Any, indent: int) -> None:  # noqa: ANN401 - JSON is any value
@@ -58,13 +65,13 @@ def _print(name: str, value: Any, indent: int) -> None:  # noqa: ANN401 - JSON i
     if value == {}:
         return
     if isinstance(value, dict):
-        click.echo(f"{pad}{name}:")
+        answer(f"{pad}{name}:")
         for inner, item in value.items():
             _print(inner.replace("_", " "), item, indent + 2)
     elif isinstance(value, list) and value and isinstance(value[0], dict):
         for item in value:
             _print(name, item, indent)
     elif isinstance(value, list):
-        click.echo(f"{pad}{name}: {', '.join(shown(str(item)) for item in value) or 'none'}")
+        answer(f"{pad}{name}: {', '.join(shown(str(item)) for item in value) or 'none'}")
     else:
-        click.echo(f"{pad}{name}: {'none' if value is None else shown(str(value))}")
+        answer(f"{pad}{name}: {'none' if value is None else shown(str(value))}")

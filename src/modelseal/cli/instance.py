@@ -3,57 +3,118 @@
 
 from __future__ import annotations
 
+import argparse
 import os
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import click
+from modelseal.cli._run import ACCEPTED, answer, say
+from modelseal.errors import UsageError
 
-from modelseal.cli._run import reporting_errors
+if TYPE_CHECKING:
+    from modelseal.cli._options import Options, Parser
 
-_DATA_HELP = "Folder of the instance. [default: modelseal/instance in the user's data folder]"
+HELP = """\
+Run a private Sigstore in one process: for development, tests, air-gapped sites.
 
-data_option = click.option(
-    "--data", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help=_DATA_HELP
-)
+Examples:
+  modelseal instance up --data sigstore/ --port 8100
+  modelseal instance token --data sigstore/ --identity alice@example.com
+  modelseal instance trust-config --data sigstore/ --out trust.json
+"""
+
+_DOCUMENTS = {  # what clients need, by the name of the command that prints it
+    "trust-config": "client trust config (trusted root and signing config)",
+    "trusted-root": "trusted root",
+    "signing-config": "signing config",
+}
+_PORTS = range(1 << 16)
 
 
-def _default_data() -> Path:
+def add_options(parser: Parser) -> None:
+    """Say which commands and options the command has."""
+    commands = parser.commands()
+    _add_up(commands.add_parser(
+        "up", help="Start the instance.",
+        description="Start the instance; the first line on stdout is its URL, once it answers.",
+    ))  # fmt: skip
+    token = commands.add_parser(
+        "token", help="Print an identity token.",
+        description="Print an identity token, good for an hour; whoever can read DIR can be "
+        "anyone.",
+    )  # fmt: skip
+    token.set_defaults(command=_token)
+    _add_data(token)
+    token.add_argument(
+        "--identity", required=True, metavar="ID", help="Who signs: an e-mail address or a URI."
+    )
+    token.add_argument(
+        "--audience", default="sigstore", help="Whom the token is for. [default: sigstore]"
+    )
+    password = commands.add_parser(
+        "hash-password", help="Print a line for the --users file.",
+        description="Ask for a password and print the line for the --users file that lets "
+        "IDENTITY sign in.",
+    )  # fmt: skip
+    password.set_defaults(command=_hash_password)
+    password.add_argument("identity", metavar="IDENTITY", help="Who may sign in.")
+    for name, what in _DOCUMENTS.items():
+        _add_document(commands.add_parser(
+            name, help=f"Print the {what}.",
+            description=f"Print the {what}, or write it to a file.",
+        ), name)  # fmt: skip
+
+
+def run(options: Options) -> int:
+    """Run the command that was named; return the exit code."""
+    options.command(options)
+    return ACCEPTED
+
+
+def _add_data(parser: Parser) -> None:
+    parser.add_argument(
+        "--data", type=Path, metavar="DIR",
+        help="Folder of the instance. [default: modelseal/instance in the user's data folder]",
+    )  # fmt: skip
+
+
+def _data(options: Options) -> Path:
+    if options.data is not None:
+        given: Path = options.data
+        return given
     base = os.environ.get("XDG_DATA_HOME", "")  # XDG Base Directory: relative paths do not count
     root = Path(base) if base.startswith("/") else Path.home() / ".local/share"
     return root / "modelseal" / "instance"
 
 
-@click.group()
-def command() -> None:
-    """Run a private Sigstore in one process: for development, tests, air-gapped sites.
+def _add_up(parser: Parser) -> None:
+    parser.set_defaults(command=_up)
+    _add_data(parser)
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="Address to listen on. [default: 127.0.0.1]"
+    )
+    parser.add_argument(
+        "--port", type=_port, default=0,
+        help="Port; 0 keeps the one that the instance had, or takes a free one.",
+    )  # fmt: skip
+    parser.add_argument(
+        "--log-format", choices=("text", "json"), default="text",
+        help="How to write events on stderr. [default: text]",
+    )  # fmt: skip
+    parser.add_argument(
+        "--users", type=Path, metavar="FILE",
+        help="Ask for passwords on the sign-in page; lines come from hash-password.",
+    )  # fmt: skip
 
-    \b
-    Examples:
-      modelseal instance up --data sigstore/ --port 8100
-      modelseal instance token --data sigstore/ --identity alice@example.com
-      modelseal instance trust-config --data sigstore/ --out trust.json
-    """
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) not in _PORTS:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port from 0 to {_PORTS[-1]}")
+    return int(text)
 
 
-@command.command()
-@data_option
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option(
-    "--port", type=click.IntRange(0, 65535), default=0,
-    help="Port; 0 keeps the one that the instance had, or takes a free one.",
-)  # fmt: skip
-@click.option(
-    "--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True,
-    help="How to write events on stderr.",
-)  # fmt: skip
-@click.option(
-    "--users", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
-    help="Ask for passwords on the sign-in page; lines come from hash-password.",
-)  # fmt: skip
-@reporting_errors
-def up(data: Path | None, host: str, port: int, log_format: str, users: Path | None) -> None:
-    """Start the instance; the first line on stdout is its URL, once it answers."""
-    from modelseal.errors import UsageError
+def _up(options: Options) -> None:
     from modelseal.instance import logs
     from modelseal.instance.users import read_users
 
@@ -66,73 +127,67 @@ def up(data: Path | None, host: str, port: int, log_format: str, users: Path | N
             "Install it with: pip install 'modelseal[instance]'",
         ) from error
 
-    logs.configure(as_json=log_format == "json")
+    logs.configure(as_json=options.log_format == "json")
     serve(
-        data or _default_data(), host=host, port=port,
-        users=None if users is None else read_users(users),
-        ready=click.echo,
+        _data(options), host=options.host, port=options.port,
+        users=None if options.users is None else read_users(options.users),
+        ready=_ready,
     )  # fmt: skip
 
 
-@command.command()
-@data_option
-@click.option("--identity", required=True, help="Who signs: an e-mail address or a URI.")
-@click.option("--audience", default="sigstore", show_default=True, help="Whom the token is for.")
-@reporting_errors
-def token(data: Path | None, identity: str, audience: str) -> None:
-    """Print an identity token, good for an hour; whoever can read DIR can be anyone."""
+def _ready(url: str) -> None:
+    answer(url)
+    sys.stdout.flush()  # whoever waits for the line reads a pipe
+
+
+def _token(options: Options) -> None:
     import time
 
     from modelseal.instance import state, tokens
 
-    who = tokens.parse_identity(identity)
-    at_rest = state.started(data or _default_data())
-    click.echo(tokens.mint(at_rest.keys.oidc, at_rest.url, who, audience=audience, now=time.time()))
+    who = tokens.parse_identity(options.identity)
+    at_rest = state.started(_data(options))
+    answer(
+        tokens.mint(at_rest.keys.oidc, at_rest.url, who, audience=options.audience, now=time.time())
+    )
 
 
-@command.command("hash-password")
-@click.argument("identity")
-@reporting_errors
-def hash_password(identity: str) -> None:
-    """Ask for a password and print the line for the --users file that lets IDENTITY sign in."""
+def _hash_password(options: Options) -> None:
+    from getpass import getpass
+
     from modelseal.instance.users import format_user
 
     # Not on stdout, which goes to the file; not as an option, which other users can see.
-    password = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
-    click.echo(format_user(identity, password))
+    password = getpass("Password: ", sys.stderr)
+    if password != getpass("Repeat for confirmation: ", sys.stderr):
+        raise UsageError("no-password", "The two passwords differ.", "Type it twice.")
+    answer(format_user(options.identity, password))
 
 
-def _document_command(name: str, what: str) -> None:
-    @command.command(name, help=f"Print the {what}, or write it to a file.")
-    @data_option
-    @click.option("--instance", "url", metavar="URL", help="Ask a running instance instead.")
-    @click.option(
-        "--out", type=click.Path(path_type=Path, dir_okay=False), metavar="F",
-        help="Write to this file.",
-    )  # fmt: skip
-    @reporting_errors
-    def document(data: Path | None, url: str | None, out: Path | None) -> None:
-        from modelseal.errors import UsageError
-        from modelseal.files import write_atomic
-        from modelseal.instance import fetch
-
-        if url is not None and data is not None:
-            raise UsageError("bad-options", "Give --data or --instance, not both.")
-        if url is None:
-            body = fetch.from_folder(data or _default_data(), name)
-        else:
-            body = fetch.from_url(url, name)
-            click.echo(
-                f"warning: this {what} was downloaded, and nothing vouches for it: "
-                "compare it with the operator's.",
-                err=True,
-            )
-        if out is None:
-            click.echo(body, nl=False)
-        else:
-            write_atomic(out, body)
+def _add_document(parser: Parser, name: str) -> None:
+    parser.set_defaults(command=_document, document=name)
+    _add_data(parser)
+    parser.add_argument(
+        "--instance", dest="url", metavar="URL", help="Ask a running instance instead."
+    )
+    parser.add_argument("--out", type=Path, metavar="F", help="Write to this file.")
 
 
-_document_command("trust-config", "client trust config (trusted root and signing config)")
-_document_command("trusted-root", "trusted root")
-_document_command("signing-config", "signing config")
+def _document(options: Options) -> None:
+    from modelseal.files import write_atomic
+    from modelseal.instance import fetch
+
+    if options.url is not None and options.data is not None:
+        raise UsageError("bad-options", "Give --data or --instance, not both.")
+    if options.url is None:
+        body = fetch.from_folder(_data(options), options.document)
+    else:
+        body = fetch.from_url(options.url, options.document)
+        say(
+            f"warning: this {_DOCUMENTS[options.document]} was downloaded, and nothing vouches "
+            "for it: compare it with the operator's."
+        )
+    if options.out is None:
+        sys.stdout.write(body.decode())
+    else:
+        write_atomic(options.out, body)

@@ -4,41 +4,52 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import click
-
-from modelseal.cli._run import overwrite_option, reporting_errors
+from modelseal.cli._options import add_overwrite
+from modelseal.cli._run import ACCEPTED, answer
 from modelseal.errors import shown
 
+if TYPE_CHECKING:
+    from modelseal.cli._options import Options, Parser
 
-@click.group()
-def command() -> None:
-    """Make keys to sign with."""
+HELP = """\
+Make keys to sign with.
+"""
+
+_GENERATE = """\
+Write a new private key to PATH, and its public key beside it, ending in .pub.
+
+Examples:
+  modelseal key generate release.key
+  modelseal key generate release.key --curve p384 --password-env KEY_PASSWORD
+"""
 
 
-@command.command()
-@click.argument("path", type=click.Path(path_type=Path))
-@click.option(
-    "--curve",
-    type=click.Choice(["p256", "p384", "p521"]),
-    default="p256",
-    show_default=True,
-    help="P-256 is what every client verifies.",
-)
-@click.option("--password-env", metavar="NAME", help="Encrypt it with the password in NAME.")
-@overwrite_option
-@reporting_errors
-def generate(path: Path, curve: str, password_env: str | None, *, overwrite: bool) -> None:
-    """Write a new private key to PATH, and its public key beside it, ending in .pub.
+def add_options(parser: Parser) -> None:
+    """Say which commands and options the command has."""
+    command = parser.commands().add_parser(
+        "generate", description=_GENERATE, help="Write a new private key, and its public key."
+    )
+    command.add_argument("path", type=Path, metavar="PATH", help="Where the private key goes.")
+    command.add_argument(
+        "--curve",
+        choices=("p256", "p384", "p521"),
+        default="p256",
+        help="P-256 is what every client verifies. [default: p256]",
+    )
+    command.add_argument(
+        "--password-env", metavar="NAME", help="Encrypt it with the password in NAME."
+    )
+    add_overwrite(command)
 
-    \b
-    Examples:
-      modelseal key generate release.key
-      modelseal key generate release.key --curve p384 --password-env KEY_PASSWORD
-    """
+
+def run(options: Options) -> int:
+    """Make a key; return the exit code."""
     from modelseal.seal import keys
 
-    password = keys.password_from(password_env)
-    public = keys.generate(path, curve, password, overwrite=overwrite)
-    click.echo(f"private key  {shown(str(path))}")
-    click.echo(f"public key   {shown(str(public))}")
+    password = keys.password_from(options.password_env)
+    public = keys.generate(options.path, options.curve, password, overwrite=options.overwrite)
+    answer(f"private key  {shown(str(options.path))}")
+    answer(f"public key   {shown(str(public))}")
+    return ACCEPTED

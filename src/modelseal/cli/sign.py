@@ -3,168 +3,157 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
-from modelseal.cli._run import (
-    byte_progress,
-    format_option,
-    overwrite_option,
-    print_json,
-    reporting_errors,
-)
+from modelseal.cli._options import add_format, add_overwrite
+from modelseal.cli._run import ACCEPTED, answer, byte_progress, print_json, styled
 from modelseal.errors import ModelSealError, UsageError, shown
 
 if TYPE_CHECKING:
+    from modelseal.cli._options import Options, Parser
     from modelseal.formats.oms import Manifest
     from modelseal.seal.sign import Signed
     from modelseal.seal.signers import Signer
 
+HELP = """\
+Sign models, keyless with Sigstore, or with a key.
 
-@click.command()
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--instance", metavar="URL", help="Sign with this instance (trusted before).")
-@click.option("--trust-config", metavar="FILE", help="Sign with the services in this trust config.")
-@click.option("--staging", is_flag=True, help="Sign with the Sigstore staging instance.")
-@click.option(
-    "--identity-token",
-    metavar="TOKEN",
-    envvar="MODELSEAL_IDENTITY_TOKEN",
-    help="OIDC token, or the file that holds it. Default: that of the CI system, or a browser.",
-)
-@click.option("--bundle", metavar="FILE", help="Where to write the bundle of a single model.")
-@click.option(
-    "--key",
-    metavar="PEM|URI",
-    help="Sign with this private key: a PEM file, pkcs11: or awskms: (docs/keys.md).",
-)
-@click.option("--password-env", metavar="NAME", help="The variable with its password or PIN.")
-@click.option("--certificate", metavar="PEM", help="The key's certificate, of a CA of your own.")
-@click.option("--certificate-chain", metavar="PEM", help="The CAs between it and the root.")
-@click.option("--oms", "as_oms", is_flag=True, help="Sign a file as OpenSSF model signature too.")
-@click.option(
-    "--hash-type",
-    default="sha256",
-    type=click.Choice(["sha256", "blake2b", "blake3"]),
-    show_default=True,
-    help="The hash of an OpenSSF model signature.",
-)
-@click.option(
-    "--manifest", metavar="FILE", help="Sign these digests (of `modelseal digest`), read no model."
-)
-@click.option("--shard-size", type=int, metavar="BYTES", help="Sign by shards of this size.")
-@click.option("--allow-symlinks", is_flag=True, help="Follow links that stay in the model.")
-@click.option(
-    "--ignore-path",
-    "ignored",
-    multiple=True,
-    metavar="PATH",
-    type=click.Path(path_type=Path),
-    help="Leave this path of the model out; may be repeated. Whoever verifies is told.",
-)
-@overwrite_option
-@click.option("--add", is_flag=True, help="Put the signature beside those that are there.")
-@click.option(
-    "--update",
-    is_flag=True,
-    help="Sign again: read only files that changed since the last --update, replace the bundle.",
-)
-@click.option("--legacy-files", is_flag=True, help="Also write FILE.sig, FILE.crt, FILE.sigstore.")
-@format_option
-@reporting_errors
-def command(
-    paths: tuple[Path, ...],
-    instance: str | None,
-    trust_config: str | None,
-    identity_token: str | None,
-    bundle: str | None,
-    key: str | None,
-    password_env: str | None,
-    certificate: str | None,
-    certificate_chain: str | None,
-    hash_type: str,
-    manifest: str | None,
-    shard_size: int | None,
-    ignored: tuple[Path, ...],
-    output: str,
-    *,
-    as_oms: bool,
-    allow_symlinks: bool,
-    staging: bool,
-    overwrite: bool,
-    add: bool,
-    update: bool,
-    legacy_files: bool,
-) -> None:
-    """Sign models, keyless with Sigstore, or with a key.
+A file gets FILE.sigstore.json beside it (what sigstore and cosign read), a folder an OpenSSF
+model signature, model.sig, inside it. Several models need one sign-in. The public instance
+publishes your identity for ever. With --add a further signature, model.sig.2 and so on, joins
+those over the same files.
 
-    A file gets FILE.sigstore.json beside it (what sigstore and cosign read), a folder an OpenSSF
-    model signature, model.sig, inside it. Several models need one sign-in. The public instance
-    publishes your identity for ever. With --add a further signature, model.sig.2 and so on, joins
-    those over the same files.
+Examples:
+  modelseal sign model.joblib --trust-config trust.json
+  modelseal sign models/*/ --instance https://sigstore.example
+  modelseal sign model/ --identity-token "$TOKEN" --overwrite
+  modelseal sign model/ --key release.key --password-env KEY_PASSWORD
+  modelseal sign model/ --key awskms:///alias/release
+"""
 
-    \b
-    Examples:
-      modelseal sign model.joblib --trust-config trust.json
-      modelseal sign models/*/ --instance https://sigstore.example
-      modelseal sign model/ --identity-token "$TOKEN" --overwrite
-      modelseal sign model/ --key release.key --password-env KEY_PASSWORD
-      modelseal sign model/ --key awskms:///alias/release
-    """
+_TOKEN_VARIABLE = "MODELSEAL_IDENTITY_TOKEN"  # noqa: S105 - its name, not a token
+
+
+def add_options(parser: Parser) -> None:
+    """Say which options the command has."""
+    add = parser.add_argument
+    add("paths", nargs="+", type=Path, metavar="PATH", help="Models: files or folders.")
+    keyless = parser.add_argument_group("sign with an identity")
+    keyless.add_argument(
+        "--identity-token", metavar="TOKEN", default=os.environ.get(_TOKEN_VARIABLE) or None,
+        help="OIDC token, or the file that holds it. [default: $MODELSEAL_IDENTITY_TOKEN, the "
+        "CI system's, or a browser]",
+    )  # fmt: skip
+    keyless.add_argument("--instance", metavar="URL", help="This instance (trusted before).")
+    keyless.add_argument("--trust-config", metavar="FILE", help="The services in this file.")
+    keyless.add_argument("--staging", action="store_true", help="The Sigstore staging instance.")
+    key = parser.add_argument_group("sign with a key")
+    key.add_argument(
+        "--key", metavar="PEM|URI",
+        help="The private key: a PEM file, pkcs11: or awskms: (docs/keys.md).",
+    )  # fmt: skip
+    key.add_argument(
+        "--password-env", metavar="NAME", help="The variable with its password or PIN."
+    )
+    key.add_argument(
+        "--certificate", metavar="PEM", help="The key's certificate, of a CA of your own."
+    )
+    key.add_argument("--certificate-chain", metavar="PEM", help="The CAs between it and the root.")
+    what = parser.add_argument_group("what is signed")
+    what.add_argument(
+        "--oms", dest="as_oms", action="store_true",
+        help="Sign a file as OpenSSF model signature too.",
+    )  # fmt: skip
+    what.add_argument(
+        "--hash-type", choices=("sha256", "blake2b", "blake3"), default="sha256",
+        help="The hash of an OpenSSF model signature. [default: sha256]",
+    )  # fmt: skip
+    what.add_argument(
+        "--shard-size", type=int, metavar="BYTES", help="Sign by shards of this size."
+    )
+    what.add_argument(
+        "--allow-symlinks", action="store_true", help="Follow links that stay in the model."
+    )
+    what.add_argument(
+        "--ignore-path", dest="ignored", action="append", default=[], type=Path, metavar="PATH",
+        help="Leave this path of the model out; may be repeated. Whoever verifies is told.",
+    )  # fmt: skip
+    what.add_argument(
+        "--manifest", metavar="FILE",
+        help="Sign these digests (of `modelseal digest`), read no model.",
+    )  # fmt: skip
+    add("--bundle", metavar="FILE", help="Where to write the bundle of a single model.")
+    add_overwrite(parser)
+    add("--add", action="store_true", help="Put the signature beside those that are there.")
+    add(
+        "--update", action="store_true",
+        help="Sign again: read only files that changed since the last --update, replace the "
+        "bundle.",
+    )  # fmt: skip
+    add(
+        "--legacy-files", action="store_true",
+        help="Also write FILE.sig, FILE.crt, FILE.sigstore.",
+    )  # fmt: skip
+    add_format(parser)
+
+
+def run(options: Options) -> int:
+    """Sign; return the exit code."""
     from modelseal.formats import oms
     from modelseal.seal.sign import Way, sign_all
 
-    if add and (overwrite or bundle or manifest or update):
+    if options.add and (options.overwrite or options.bundle or options.manifest or options.update):
         message = "--add has a place of its own and takes no --overwrite, --update or --bundle."
         raise UsageError("bad-options", message)
-    if update and manifest:
+    if options.update and options.manifest:
         raise UsageError("bad-options", "With --manifest no file is read; leave out --update.")
-    asked = (identity_token, instance, trust_config, staging or None)
-    signer = _signer(key, password_env, certificate, certificate_chain, asked)
-    how = oms.serialization(hash_type, shard_size=shard_size, allow_symlinks=allow_symlinks)
+    signer = _signer(options)
+    how = oms.serialization(
+        options.hash_type, shard_size=options.shard_size, allow_symlinks=options.allow_symlinks
+    )
+    known = _known(options.manifest)
     with byte_progress("Hashing") as progress:
         made = sign_all(
-            paths,
-            identity_token=_token(identity_token),
-            instance=instance,
-            trust_config=trust_config,
-            staging=staging,
-            bundle=bundle,
-            overwrite=overwrite,
-            legacy_files=legacy_files,
+            options.paths,
+            identity_token=_token(options.identity_token),
+            instance=options.instance,
+            trust_config=options.trust_config,
+            staging=options.staging,
+            bundle=options.bundle,
+            overwrite=options.overwrite,
+            legacy_files=options.legacy_files,
             progress=progress,
             signer=signer,
-            way=Way(how, ignored, as_oms, _known(manifest), add, update),
+            way=Way(
+                how, tuple(options.ignored), options.as_oms, known, options.add, options.update
+            ),
         )
-    if output == "json":
+    if options.output == "json":
         print_json([signed.to_dict() for signed in made])
-        return
+        return ACCEPTED
     for signed in made:
         _print(signed)
+    return ACCEPTED
 
 
 def _print(signed: Signed) -> None:
-    click.echo(click.style("SIGNED ", fg="green", bold=True) + shown(str(signed.path)))
-    click.echo(f"  signer     {shown(str(signed.signer))}")
-    click.echo(f"  log index  {'not logged' if signed.log_index is None else signed.log_index}")
-    click.echo(f"  bundle     {shown(str(signed.bundle))}")
+    answer(styled("SIGNED ", "green") + shown(str(signed.path)))
+    answer(f"  signer     {shown(str(signed.signer))}")
+    answer(f"  log index  {'not logged' if signed.log_index is None else signed.log_index}")
+    answer(f"  bundle     {shown(str(signed.bundle))}")
 
 
-def _signer(
-    key: str | None,
-    password_env: str | None,
-    certificate: str | None,
-    chain: str | None,
-    keyless: tuple[object, ...],
-) -> Signer | None:
-    """Return the signer with the private `key`, None if signing is keyless."""
+def _signer(options: Options) -> Signer | None:
+    """Return the signer with the private `--key`, None if signing is keyless."""
+    key, certificate, chain = options.key, options.certificate, options.certificate_chain
     if key is None:
-        if (password_env, certificate, chain) != (None, None, None):
+        if (options.password_env, certificate, chain) != (None, None, None):
             raise UsageError("bad-options", "A certificate or password goes with a --key.")
         return None
-    if any(option is not None for option in keyless):
+    keyless = (options.identity_token, options.instance, options.trust_config)
+    if options.staging or any(option is not None for option in keyless):
         raise UsageError("bad-options", "Sign with a --key or with an identity, not with both.")
     if certificate is None and chain is not None:
         raise UsageError("bad-options", "A --certificate-chain goes with a --certificate.")
@@ -172,7 +161,7 @@ def _signer(
     from modelseal.seal.signers import schemes
     from modelseal.seal.signers.key import KeySigner, with_certificate
 
-    private = schemes.load(key, keys.password_from(password_env))
+    private = schemes.load(key, keys.password_from(options.password_env))
     if certificate is None:
         return KeySigner(private)
     above = keys.load_certificates(Path(chain)) if chain else ()

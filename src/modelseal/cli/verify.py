@@ -3,159 +3,122 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
+from modelseal.cli._options import add_format
 from modelseal.cli._run import (
     ACCEPTED,
     REFUSED,
     UNDECIDED,
+    answer,
     byte_progress,
-    format_option,
     print_json,
-    reporting_errors,
+    say,
+    styled,
 )
 from modelseal.errors import UsageError, shown
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from modelseal.cli._options import Options, Parser
     from modelseal.model.hashing import Progress
-    from modelseal.policy.rules import Policy
+    from modelseal.model.stat_cache import StatCache
     from modelseal.policy.verdict import Verdict
-    from modelseal.seal.authenticate import Verifier
     from modelseal.seal.managed import Managed, TrustedKey
     from modelseal.seal.trust import TrustRoot
 
+HELP = """\
+Verify who signed models, and every byte of them, offline (unless with --refresh).
 
-@click.command()
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "--identity",
-    "--certificate-identity",
-    "identities",
-    multiple=True,
-    metavar="ID",
-    help="Who must have signed: an e-mail address or a URI. May be repeated, with its issuer.",
-)
-@click.option(
-    "--issuer",
-    "--certificate-oidc-issuer",
-    "issuers",
-    multiple=True,
-    metavar="URL",
-    help="Who must have vouched for that identity.",
-)
-@click.option(
-    "--key",
-    "keys",
-    multiple=True,
-    metavar="PEM",
-    help="The public key that must have signed. May be repeated.",
-)
-@click.option(
-    "--threshold",
-    type=int,
-    metavar="N",
-    help="How many of several identities or keys must have signed. Default: all.",
-)
-@click.option("--certificate-chain", metavar="PEM", help="The CA whose certificate must have.")
-@click.option("--bundle", metavar="FILE", help="The bundle, if it is not beside or inside.")
-@click.option("--trusted-root", metavar="FILE", help="Believe this trusted root.")
-@click.option("--trust-config", metavar="FILE", help="Believe the root in this trust config.")
-@click.option("--instance", metavar="URL", help="Believe what this instance last published.")
-@click.option(
-    "--verifier",
-    type=click.Choice(["modelseal", "sigstore", "both"]),
-    default="modelseal",
-    help="Whose checks of the signature count; with both, they must agree.",
-)
-@click.option("--staging", is_flag=True, help="Believe the Sigstore staging instance.")
-@click.option("--refresh", is_flag=True, help="Ask the instance by TUF for its root of today.")
-@click.option(
-    "--trust-stat-cache",
-    is_flag=True,
-    help="Do not read files that look as at the last `sign --update`. Not proof; the answer says.",
-)
-@format_option
-@reporting_errors
-def command(
-    paths: tuple[Path, ...],
-    identities: tuple[str, ...],
-    issuers: tuple[str, ...],
-    keys: tuple[str, ...],
-    threshold: int | None,
-    certificate_chain: str | None,
-    bundle: str | None,
-    trusted_root: str | None,
-    trust_config: str | None,
-    instance: str | None,
-    verifier: Verifier,
-    output: str,
-    *,
-    staging: bool,
-    refresh: bool,
-    trust_stat_cache: bool,
-) -> None:
-    """Verify who signed models, and every byte of them, offline (unless with --refresh).
+Exit code: 0 all accepted, 1 one refused, 2 wrong usage, 3 one undecided.
 
-    Exit code: 0 all accepted, 1 one refused, 2 wrong usage, 3 one undecided.
+Examples:
+  modelseal verify model/ --identity alice@example.com --issuer https://issuer.example \\
+      --trusted-root trusted_root.json
+  modelseal verify *.joblib --identity alice@example.com --issuer https://issuer.example \\
+      --format json
+  modelseal verify model/ --key release.pub
+  modelseal verify model/ --key alice.pub --key bob.pub --key carol.pub --threshold 2
+"""
 
-    \b
-    Examples:
-      modelseal verify model/ --identity alice@example.com --issuer https://issuer.example \\
-          --trusted-root trusted_root.json
-      modelseal verify *.joblib --identity alice@example.com --issuer https://issuer.example \\
-          --format json
-      modelseal verify model/ --key release.pub
-      modelseal verify model/ --key alice.pub --key bob.pub --key carol.pub --threshold 2
-    """
-    from modelseal.seal import trust
 
-    _check_one_way(identities, issuers, keys, certificate_chain)
-    if bundle is not None and len(paths) != 1:
-        raise UsageError("one-bundle", "--bundle names the bundle of one model, not of several.")
-    several = threshold is not None or len(identities) > 1 or len(keys) > 1
-    if several and (bundle is not None or certificate_chain is not None or trust_stat_cache):
-        message = "--bundle and the like are for one signature, not for several."
-        raise UsageError("bad-options", message)
-    # A key is believed as it is; who saw its signature counts only where a root is named.
-    named = (
-        staging or refresh or any(one is not None for one in (trusted_root, trust_config, instance))
+def add_options(parser: Parser) -> None:
+    """Say which options the command has."""
+    add = parser.add_argument
+    add("paths", nargs="+", type=Path, metavar="PATH", help="Models: files or folders.")
+    who = parser.add_argument_group("who must have signed")
+    who.add_argument(
+        "--identity", "--certificate-identity", dest="identities", action="append", default=[],
+        metavar="ID", help="An e-mail address or a URI. May be repeated, with its issuer.",
+    )  # fmt: skip
+    who.add_argument(
+        "--issuer", "--certificate-oidc-issuer", dest="issuers", action="append", default=[],
+        metavar="URL", help="Who must have vouched for that identity.",
+    )  # fmt: skip
+    who.add_argument(
+        "--key", dest="keys", action="append", default=[],
+        metavar="PEM", help="The owner of this public key. May be repeated.",
+    )  # fmt: skip
+    who.add_argument(
+        "--certificate-chain", metavar="PEM", help="Somebody with a certificate of this CA."
     )
-    root = None
-    if identities or named:
-        root = trust.choose(
-            trusted_root=trusted_root, trust_config=trust_config, instance=instance,
-            staging=staging, refresh=refresh,
-        )  # fmt: skip
-    pairs = list(zip(identities, issuers, strict=True))
+    who.add_argument(
+        "--threshold", type=int, metavar="N",
+        help="How many of several identities or keys must have signed. [default: all]",
+    )  # fmt: skip
+    root = parser.add_argument_group("what is believed (default: the public Sigstore instance)")
+    root.add_argument("--trusted-root", metavar="FILE", help="This trusted root.")
+    root.add_argument("--trust-config", metavar="FILE", help="The root in this trust config.")
+    root.add_argument("--instance", metavar="URL", help="What this instance last published.")
+    root.add_argument("--staging", action="store_true", help="The Sigstore staging instance.")
+    root.add_argument(
+        "--refresh", action="store_true", help="Ask the instance by TUF for its root of today."
+    )
+    add("--bundle", metavar="FILE", help="The bundle, if it is not beside or inside.")
+    add(
+        "--verifier", choices=("modelseal", "sigstore", "both"), default="modelseal",
+        help="Whose checks of the signature count; with both, they must agree. "
+        "[default: modelseal]",
+    )  # fmt: skip
+    add(
+        "--trust-stat-cache", action="store_true",
+        help="Do not read files that look as at the last `sign --update`. "
+        "Not proof; the answer says.",
+    )  # fmt: skip
+    add_format(parser)
+
+
+def run(options: Options) -> int:
+    """Verify; return the exit code."""
+    _check(options)
+    root = _root(options)
     with byte_progress("Verifying") as progress:
-        if several:
-            verdicts = _several(paths, pairs, keys, threshold, root, verifier, progress)
-        elif root is not None and pairs:
-            policy = _policy(pairs[0], verifier)
-            verdicts = _by_identity(
-                paths, policy, root, bundle, progress, trust_stat_cache=trust_stat_cache
-            )
-        else:
-            believed = _believed(keys, certificate_chain)
-            verdicts = _managed(
-                paths, believed, root, bundle, progress, trust_stat_cache=trust_stat_cache
-            )
-    if output == "json":
+        verdicts = _verdicts(options, root, progress)
+    if options.output == "json":
         print_json([verdict.to_dict() for verdict in verdicts])
     else:
         for verdict in verdicts:
             _print(verdict)
         for source in sorted({verdict.trust for verdict in verdicts} - {""}):
-            click.echo(f"trust root: {shown(source)}", err=True)
-    sys.exit(_exit_code(verdicts))
+            say(f"trust root: {shown(source)}")
+    return _exit_code(verdicts)
+
+
+def _check(options: Options) -> None:
+    """Check that the options go together."""
+    _check_one_way(options.identities, options.issuers, options.keys, options.certificate_chain)
+    if options.bundle is not None and len(options.paths) != 1:
+        raise UsageError("one-bundle", "--bundle names the bundle of one model, not of several.")
+    alone = (options.bundle, options.certificate_chain, options.trust_stat_cache or None)
+    if _are_several(options) and any(one is not None for one in alone):
+        message = "--bundle and the like are for one signature, not for several."
+        raise UsageError("bad-options", message)
 
 
 def _check_one_way(
-    identities: tuple[str, ...], issuers: tuple[str, ...], keys: tuple[str, ...], chain: str | None
+    identities: Sequence[str], issuers: Sequence[str], keys: Sequence[str], chain: str | None
 ) -> None:
     if [bool(identities or issuers), bool(keys), chain is not None].count(True) != 1:
         raise UsageError(
@@ -167,72 +130,93 @@ def _check_one_way(
         raise UsageError("whose-signature", "--identity and --issuer go together.")
 
 
-def _policy(pair: tuple[str, str], verifier: Verifier) -> Policy:
-    from modelseal.policy.rules import Policy
+def _are_several(options: Options) -> bool:
+    several: bool = (
+        options.threshold is not None or len(options.identities) > 1 or len(options.keys) > 1
+    )
+    return several
 
-    return Policy.for_signer(*pair, verifier)
+
+def _root(options: Options) -> TrustRoot | None:
+    """Return the root to believe; none for a key, which is believed as it is, unless one is named.
+
+    Who saw the signature of a key counts only then.
+    """
+    named = (options.trusted_root, options.trust_config, options.instance)
+    wanted = options.identities or options.staging or options.refresh
+    if not wanted and all(one is None for one in named):
+        return None
+    from modelseal.seal import trust
+
+    return trust.choose(
+        trusted_root=options.trusted_root, trust_config=options.trust_config,
+        instance=options.instance, staging=options.staging, refresh=options.refresh,
+    )  # fmt: skip
+
+
+def _verdicts(options: Options, root: TrustRoot | None, progress: Progress | None) -> list[Verdict]:
+    pairs = list(zip(options.identities, options.issuers, strict=True))
+    if _are_several(options):
+        return _several(options, pairs, root, progress)
+    if root is not None and pairs:
+        return _by_identity(options, pairs[0], root, progress)
+    return _managed(options, root, progress)
 
 
 def _by_identity(
-    paths: tuple[Path, ...],
-    policy: Policy,
-    root: TrustRoot,
-    bundle: str | None,
-    progress: Progress | None,
-    *,
-    trust_stat_cache: bool,
+    options: Options, pair: tuple[str, str], root: TrustRoot, progress: Progress | None
 ) -> list[Verdict]:
-    if not trust_stat_cache:
+    from modelseal.policy.rules import Policy
+
+    policy = Policy.for_signer(*pair, options.verifier)
+    if not options.trust_stat_cache:
         from modelseal.policy.many import check_all
 
-        return check_all(list(paths), policy, root, bundle, progress)
+        return check_all(options.paths, policy, root, options.bundle, progress)
     from modelseal.model import stat_cache
     from modelseal.policy.verify import check
 
     return [
-        check(path, policy, root, bundle, progress, cache=stat_cache.load(path)) for path in paths
+        check(path, policy, root, options.bundle, progress, cache=stat_cache.load(path))
+        for path in options.paths
     ]
 
 
-def _managed(
-    paths: tuple[Path, ...],
-    believed: Managed,
-    root: TrustRoot | None,
-    bundle: str | None,
-    progress: Progress | None,
-    *,
-    trust_stat_cache: bool,
-) -> list[Verdict]:
-    from modelseal.model import stat_cache
+def _managed(options: Options, root: TrustRoot | None, progress: Progress | None) -> list[Verdict]:
     from modelseal.policy.verify import check_managed
 
-    caches = [stat_cache.load(path) if trust_stat_cache else None for path in paths]
+    believed = _believed(options.keys, options.certificate_chain)
+    caches: list[StatCache | None] = [None for _ in options.paths]
+    if options.trust_stat_cache:
+        from modelseal.model import stat_cache
+
+        caches = [stat_cache.load(path) for path in options.paths]
     return [
-        check_managed(path, believed, root, bundle, progress, cache=cache)
-        for path, cache in zip(paths, caches, strict=True)
+        check_managed(path, believed, root, options.bundle, progress, cache=cache)
+        for path, cache in zip(options.paths, caches, strict=True)
     ]
 
 
 def _several(
-    paths: tuple[Path, ...],
+    options: Options,
     pairs: list[tuple[str, str]],
-    keys: tuple[str, ...],
-    threshold: int | None,
     root: TrustRoot | None,
-    verifier: Verifier,
     progress: Progress | None,
 ) -> list[Verdict]:
     from modelseal.policy.several import check_identities, check_keys
 
+    wanted = options.threshold
     if root is not None and pairs:
-        wanted = len(set(pairs)) if threshold is None else threshold
+        wanted = len(set(pairs)) if wanted is None else wanted
         return [
-            check_identities(path, pairs, wanted, root, verifier=verifier, progress=progress)
-            for path in paths
+            check_identities(
+                path, pairs, wanted, root, verifier=options.verifier, progress=progress
+            )
+            for path in options.paths
         ]
-    believed = [_key(key) for key in keys]
-    wanted = len(believed) if threshold is None else threshold
-    return [check_keys(path, believed, wanted, root, progress=progress) for path in paths]
+    believed = [_key(key) for key in options.keys]
+    wanted = len(believed) if wanted is None else wanted
+    return [check_keys(path, believed, wanted, root, progress=progress) for path in options.paths]
 
 
 def _key(path: str) -> TrustedKey:
@@ -241,7 +225,7 @@ def _key(path: str) -> TrustedKey:
     return managed.TrustedKey(keys.load_public(Path(path)))
 
 
-def _believed(named: tuple[str, ...], chain: str | None) -> Managed:
+def _believed(named: Sequence[str], chain: str | None) -> Managed:
     from modelseal.seal import keys, managed
 
     if named:
@@ -256,21 +240,17 @@ def _print(verdict: Verdict) -> None:
     if verdict:
         when = f" at {verdict.time:%Y-%m-%d %H:%M:%S} UTC" if verdict.time else ""
         signed = f"signed by {shown(str(verdict.signer))}{when}"
-        click.echo(click.style("OK ", fg="green", bold=True) + f"{name}: {signed}")
+        answer(f"{styled('OK ', 'green')}{name}: {signed}")
         for check in verdict.checks:
             if check.name == STAT_CACHE:
-                click.echo(f"note: {check.detail}", err=True)
+                say(f"note: {check.detail}")
         for path in verdict.not_signed:
-            click.echo(
-                f"note: '{shown(path)}' was left out by the signer and not checked", err=True
-            )
+            say(f"note: '{shown(path)}' was left out by the signer and not checked")
         return
     word = "FAIL " if verdict.status == "refused" else "UNDECIDED "
-    click.echo(
-        click.style(word, fg="red", bold=True) + f"{name}: [{verdict.code}] {verdict.message}"
-    )
+    answer(f"{styled(word, 'red')}{name}: [{verdict.code}] {verdict.message}")
     if verdict.hint:
-        click.echo(f"hint: {verdict.hint}", err=True)
+        say(f"hint: {verdict.hint}")
 
 
 def _exit_code(verdicts: list[Verdict]) -> int:

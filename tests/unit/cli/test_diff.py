@@ -5,13 +5,11 @@ import hashlib
 import json
 
 import pytest
-from click.testing import CliRunner
-
-from modelseal.cli import main
+from in_process import invoke
 
 
 def run(*arguments):
-    return CliRunner().invoke(main, [str(a) for a in arguments])
+    return invoke(*arguments)
 
 
 @pytest.fixture

@@ -7,17 +7,13 @@ import json
 import shutil
 
 import pytest
-from click.testing import CliRunner
-
-from modelseal.cli import main
+from in_process import invoke
 
 NAMES = ("alice", "bob", "carol")
 
 
 def run(*arguments):
-    done = CliRunner().invoke(main, [str(a) for a in arguments])
-    assert done.exception is None or isinstance(done.exception, SystemExit)
-    return done
+    return invoke(*arguments)
 
 
 @pytest.fixture

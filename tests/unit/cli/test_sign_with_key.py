@@ -6,13 +6,11 @@ from __future__ import annotations
 import json
 
 import pytest
-from click.testing import CliRunner
-
-from modelseal.cli import main
+from in_process import invoke
 
 
 def run(*arguments, **env):
-    return CliRunner().invoke(main, [str(a) for a in arguments], env=env)
+    return invoke(*arguments, env=env)
 
 
 @pytest.fixture

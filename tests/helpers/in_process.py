@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line in this process: what it prints and the code that it ends with."""
+
+from __future__ import annotations
+
+import io
+import os
+from contextlib import redirect_stderr, redirect_stdout
+from typing import TYPE_CHECKING, NamedTuple
+from unittest.mock import patch
+
+from modelseal.cli import main
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Result(NamedTuple):
+    exit_code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def output(self) -> str:
+        return self.stdout + self.stderr
+
+
+def invoke(*arguments: object, env: Mapping[str, str | None] | None = None) -> Result:
+    """Return how `modelseal ARGUMENTS` ends; nothing but SystemExit may come out.
+
+    A variable of `env` that is None is not set.
+    """
+    changed = env or {}
+    environment = {
+        name: value for name, value in (os.environ | changed).items() if value is not None
+    }
+    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
+    with (
+        patch.dict(os.environ, environment, clear=True),
+        redirect_stdout(out),
+        redirect_stderr(err),
+    ):
+        try:
+            main([str(one) for one in arguments])
+        except SystemExit as ended:
+            code = ended.code
+    said = [stream.buffer.getvalue().decode() for stream in (out, err)]
+    return Result(code if isinstance(code, int) else 1, *said)
