@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 
 from modelseal.cli import COMMANDS, command_parser, top_parser
@@ -16,7 +15,6 @@ MARK = "<!-- Below: the help of each command, written by scripts/make_cli_docs.p
 
 def page() -> str:
     """Return the text of docs/cli.md."""
-    os.environ["COLUMNS"] = "82"  # argparse leaves two free
     by_hand = PAGE.read_text().partition(MARK)[0]
     sections = [_section(top_parser()), *(_sections(command_parser(name)) for name in COMMANDS)]
     return by_hand + MARK + "".join(sections)

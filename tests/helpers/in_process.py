@@ -30,16 +30,10 @@ def invoke(*arguments: object, env: Mapping[str, str | None] | None = None) -> R
 
     A variable of `env` that is None is not set.
     """
-    changed = env or {}
-    environment = {
-        name: value for name, value in (os.environ | changed).items() if value is not None
-    }
+    wanted: dict[str, str | None] = {**os.environ, **(env or {})}
+    known = {name: value for name, value in wanted.items() if value is not None}
     out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
-    with (
-        patch.dict(os.environ, environment, clear=True),
-        redirect_stdout(out),
-        redirect_stderr(err),
-    ):
+    with patch.dict(os.environ, known, clear=True), redirect_stdout(out), redirect_stderr(err):
         try:
             main([str(one) for one in arguments])
         except SystemExit as ended:

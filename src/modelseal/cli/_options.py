@@ -4,14 +4,25 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
+
+from modelseal.errors import shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 USAGE = 2  # exit code, of argparse too
+_COLUMNS = 80
 
 Options = argparse.Namespace
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Help of 80 columns; to ask the terminal for its own is work at every start."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_COLUMNS)
 
 
 class Parser(argparse.ArgumentParser):
@@ -21,25 +32,30 @@ class Parser(argparse.ArgumentParser):
         super().__init__(
             prog,
             description=description,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=_Formatter,
             allow_abbrev=False,
         )
-        self._has_commands = False
 
     def commands(self) -> argparse._SubParsersAction[Parser]:
         """Return where to add commands of this command."""
-        self._has_commands = True
         return self.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     def parse(self, arguments: Sequence[str]) -> Options:
         """Return the options in `arguments`, which may stand between the paths.
 
+        argparse takes the first paths in a row and leaves the rest; its own answer to that,
+        parse_intermixed_args, first writes the whole help.
+
         Raises:
             SystemExit: help was asked for, or they are wrong.
         """
-        if self._has_commands:
-            return self.parse_args(arguments)
-        return self.parse_intermixed_args(arguments)
+        options, rest = self.parse_known_args(arguments)
+        wrong = [one for one in rest if one.startswith("-") or not hasattr(options, "paths")]
+        if wrong:
+            self.error(f"unrecognized arguments: {shown(' '.join(wrong))}")
+        if rest:
+            options.paths += map(Path, rest)
+        return options
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong in the form of every other refusal."""
