@@ -138,7 +138,7 @@ def _judged(
     progress: Progress | None,
 ) -> Verdict:
     try:
-        found, refused = _read(find_bundles(path), readers)
+        found, refused = _read(tuple(find_bundles(path)), readers)
         groups: dict[tuple[object, ...], dict[tuple[str, str], _Found]] = {}
         for one in found:
             groups.setdefault(one.signs(), {}).setdefault(one.signer(), one)

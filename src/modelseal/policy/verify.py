@@ -69,22 +69,17 @@ def check(
 
     With a `cache` files that look unchanged are believed unread, and the verdict says so.
     """
-    name = str(path)
-    try:
-        bundles = find_bundles(path, bundle)
-    except ModelSealError as error:
-        return from_error(name, error, root.source)
 
     def judged(one: Path) -> Verdict:
         data = read_bounded(one, bundle_format.LIMIT, "bundle")
         found = authenticate(data, root, policy.verifier)
-        early = evaluate(name, found, ManifestDiff(), policy)
-        if not early:  # the signer is not accepted: no need to read the model
-            return early
+        verdict = evaluate(str(path), found, ManifestDiff(), policy)
+        if not verdict:  # the signer is not accepted: no need to read the model
+            return verdict
         diff = differences(path, found, bundle, progress, cache)
-        return _noted(evaluate(name, found, diff, policy), cache)
+        return _noted(evaluate(str(path), found, diff, policy) if diff else verdict, cache)
 
-    return _first_accepted(name, bundles, judged, root.source)
+    return _first_accepted(path, bundle, judged, root.source)
 
 
 def check_managed(
@@ -105,36 +100,40 @@ def check_managed(
     """
     from modelseal.seal import managed  # noqa: PLC0415 - X.509, only where wanted
 
-    name, source = str(path), managed.source_of(root)
-    try:
-        bundles = find_bundles(path, bundle)
-    except ModelSealError as error:
-        return from_error(name, error, source)
-
     def judged(one: Path) -> Verdict:
         data = read_bounded(one, bundle_format.LIMIT, "bundle")
         found = managed.authenticate(data, believed, root)
         policy = Policy.for_signer(found.signer.subject, found.signer.issuer)
         diff = differences(path, found, bundle, progress, cache)
-        return _noted(evaluate(name, found, diff, policy), cache)
+        return _noted(evaluate(str(path), found, diff, policy), cache)
 
-    return _first_accepted(name, bundles, judged, source)
+    return _first_accepted(path, bundle, judged, managed.source_of(root))
 
 
 def _first_accepted(
-    name: str, bundles: tuple[Path, ...], judged: Callable[[Path], Verdict], believed: str
+    path: Path,
+    bundle: str | Path | None,
+    judged: Callable[[Path], Verdict],
+    believed: str,
 ) -> Verdict:
-    """Return the first yes about one of `bundles`; if there is none, the verdict on the first."""
-    verdicts = []
-    for bundle in bundles:
-        try:
-            verdict = judged(bundle)
-        except ModelSealError as error:
-            verdict = from_error(name, error, believed)
-        if verdict:
-            return verdict
-        verdicts.append(verdict)
-    return verdicts[0]
+    """Return the first yes about a bundle of the model; if there is none, the verdict on the first.
+
+    Raises:
+        UsageError: the call itself is wrong, such as a path that does not exist.
+    """
+    name, refusals = str(path), []
+    try:
+        for one in find_bundles(path, bundle):
+            try:
+                verdict = judged(one)
+            except ModelSealError as error:
+                verdict = from_error(name, error, believed)
+            if verdict:
+                return verdict
+            refusals.append(verdict)
+    except ModelSealError as error:  # of the search
+        refusals.append(from_error(name, error, believed))
+    return refusals[0]
 
 
 def _noted(verdict: Verdict, cache: StatCache | None) -> Verdict:

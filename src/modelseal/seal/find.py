@@ -5,10 +5,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from modelseal.errors import Unverified, UsageError, shown
 from modelseal.files import is_folder, there
 from modelseal.model.manifest import BUNDLE_NAME, MOST_BUNDLES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 FILE_SUFFIX = ".sigstore.json"
 OLD_FILE_SUFFIX = ".sigstore"  # sigstore-python 1 to 2
@@ -42,16 +46,18 @@ def find_bundle(path: Path, bundle: str | Path | None = None) -> Path:
     )
 
 
-def find_bundles(path: Path, bundle: str | Path | None = None) -> tuple[Path, ...]:
-    """Return where the bundles of the model at `path` are, or the one `bundle` that was given.
+def find_bundles(path: Path, bundle: str | Path | None = None) -> Iterator[Path]:
+    """Yield where the bundles of the model at `path` are, or just the `bundle` that was given.
+
+    Further ones are looked for when they are asked for.
 
     Raises:
         UsageError: no such model. Unverified: it has no bundle. Undecided: cannot tell.
     """
     first = find_bundle(path, bundle)
-    if bundle is not None:
-        return (first,)
-    return (first, *(one for one in _further(first) if there(one)))
+    yield first
+    if bundle is None:
+        yield from filter(there, _further(first))
 
 
 def next_bundle(first: Path) -> Path:

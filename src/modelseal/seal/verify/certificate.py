@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import verification
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
@@ -71,7 +72,8 @@ def check_path(
     paths = tuple(
         (authority, path)
         for authority in authorities
-        if (path := _path(leaf, authority)) is not None
+        if (path := path_to(leaf, authority.chain, ca=_CA_POLICY, leaf_policy=_EE_POLICY))
+        is not None
     )
     if not paths:
         raise Unverified(
@@ -92,7 +94,7 @@ def check_times(certified: Certified, times: tuple[datetime, ...], source: str) 
         Unverified: the certificate was not valid ("certificate-expired"), or no CA of it was valid
             and trusted ("authority-expired").
     """
-    if not all(_is_valid(certified.leaf, time) for time in times):
+    if not all(is_valid(certified.leaf, time) for time in times):
         start, end = certified.leaf.not_valid_before_utc, certified.leaf.not_valid_after_utc
         raise Unverified(
             "certificate-expired",
@@ -101,7 +103,7 @@ def check_times(certified: Certified, times: tuple[datetime, ...], source: str) 
         )
     for authority, (_, *issuers) in certified.paths:
         if all(
-            authority.period.covers(time) and all(_is_valid(issuer, time) for issuer in issuers)
+            authority.period.covers(time) and all(is_valid(issuer, time) for issuer in issuers)
             for time in times
         ):
             return
@@ -125,6 +127,11 @@ def load(der: bytes) -> x509.Certificate:
     return certificate
 
 
+def der_of(certificate: x509.Certificate) -> bytes:
+    """Return the DER of `certificate`."""
+    return certificate.public_bytes(Encoding.DER)
+
+
 def key_of(leaf: x509.Certificate) -> PublicKey:
     """Return the public key of `leaf`.
 
@@ -138,14 +145,23 @@ def key_of(leaf: x509.Certificate) -> PublicKey:
         raise FormatError("bad-certificate", message) from error
 
 
-def _path(leaf: x509.Certificate, authority: Authority) -> Path | None:
-    # A moment at which all may be valid; whether they were at the right ones is checked by itself.
-    at = max(certificate.not_valid_before_utc for certificate in (leaf, *authority.chain))
+def path_to(
+    leaf: x509.Certificate,
+    chain: Path,
+    *,
+    ca: verification.ExtensionPolicy,
+    leaf_policy: verification.ExtensionPolicy,
+) -> Path | None:
+    """Return the path from `leaf` through `chain` to its root (RFC 5280 section 6), None if none.
+
+    At some moment all of it is valid; whether it was at the right ones is the caller's to check.
+    """
+    at = max(certificate.not_valid_before_utc for certificate in (leaf, *chain))
     verifier = (
         verification.PolicyBuilder()
-        .store(_store(authority.chain))
+        .store(_store(chain))
         .time(at)
-        .extension_policies(ca_policy=_CA_POLICY, ee_policy=_EE_POLICY)
+        .extension_policies(ca_policy=ca, ee_policy=leaf_policy)
         .build_client_verifier()
     )
     try:
@@ -154,11 +170,12 @@ def _path(leaf: x509.Certificate, authority: Authority) -> Path | None:
         return None
     # The path ends at the first certificate that the trust root names. What the root says above
     # that one must have been valid too.
-    last = authority.chain.index(found[-1])
-    return (*found, *authority.chain[last + 1 :])
+    last = chain.index(found[-1])
+    return (*found, *chain[last + 1 :])
 
 
-def _is_valid(certificate: x509.Certificate, time: datetime) -> bool:
+def is_valid(certificate: x509.Certificate, time: datetime) -> bool:
+    """Return whether `time` is in the validity of `certificate` (RFC 5280 section 4.1.2.5)."""
     return certificate.not_valid_before_utc <= time <= certificate.not_valid_after_utc
 
 

@@ -7,7 +7,7 @@ Which hash goes with which key stands in one table, after Sigstore's algorithm r
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
@@ -175,6 +175,28 @@ def _check_digest(
             key.verify(signature, message.digest, padding.PKCS1v15(), prehashed)
     except InvalidSignature as error:
         raise _invalid() from error
+
+
+def is_by(key: PublicKey, kind: str, hash_name: str, signature: bytes, message: bytes) -> bool:
+    """Return whether `signature` is one of `message` by `key`, with a hash that the signer chose.
+
+    `kind` is what the signer says the key is: "ec", "rsa" (PKCS#1 v1.5) or "ed25519", which has no
+    hash but goes with SHA-512 (RFC 8419 section 3).
+    """
+    algorithm = HASHES[cast("HashName", hash_name)]
+    try:
+        if kind == "ec" and isinstance(key, ec.EllipticCurvePublicKey):
+            key.verify(signature, message, ec.ECDSA(algorithm))
+        elif kind == "rsa" and isinstance(key, rsa.RSAPublicKey):
+            key.verify(signature, message, padding.PKCS1v15(), algorithm)
+        elif kind == "ed25519" and isinstance(key, ed25519.Ed25519PublicKey):
+            key.verify(signature, message)
+            return hash_name == "sha512"
+        else:
+            return False
+    except InvalidSignature:
+        return False
+    return True
 
 
 def _invalid() -> Unverified:

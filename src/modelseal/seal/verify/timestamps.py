@@ -3,23 +3,39 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from cryptography import x509
-from rfc3161_client import VerifierBuilder, decode_timestamp_response
+from cryptography.x509 import verification
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from modelseal.errors import FormatError, Unverified
+from modelseal.errors import FormatError, ModelSealError, Unverified
+from modelseal.formats import timestamp
+from modelseal.seal.verify import certificate, signature
 
 if TYPE_CHECKING:
-    from rfc3161_client import TimeStampResponse, Verifier
-
     from modelseal.formats.bundle import LogEntry
+    from modelseal.formats.timestamp import Token
     from modelseal.seal.verify.anchors import Authority
+    from modelseal.seal.verify.certificate import Path
+    from modelseal.seal.verify.signature import PublicKey
 
 _LIMIT = 32  # timestamps in a bundle, as other clients have it
 _LEAF_AND_ROOT = 2
+_MOST_CERTIFICATES = 16  # in a token
+
+
+class _Signer(NamedTuple):
+    """Who makes timestamps: a certificate that an authority's chain vouches for."""
+
+    issuer: bytes  # DER of its name
+    serial: int
+    der: bytes
+    key: PublicKey
+    path: Path
 
 
 def stamped(
@@ -38,60 +54,99 @@ def stamped(
         raise FormatError("too-many", f"The bundle has more than {_LIMIT} timestamps.")
     if len(set(timestamps)) != len(timestamps):
         raise FormatError("bad-timestamp", "The bundle has a timestamp twice.")
-    responses = [_parsed(raw) for raw in timestamps]
-    times = [
-        time for response in responses if (time := _time(response, signed, authorities)) is not None
-    ]
+    tokens = [timestamp.parse(raw) for raw in timestamps]
+    times = [token.info.time for token in tokens if _is_good(token, signed, authorities)]
     if timestamps and not times:
         raise Unverified("no-trusted-time", "No trusted authority made the timestamp.")
     return tuple(times)
 
 
-def _parsed(raw: bytes) -> TimeStampResponse:
-    try:
-        return decode_timestamp_response(raw)
-    except ValueError as error:
-        message = "A timestamp of the bundle cannot be read."
-        raise FormatError("bad-timestamp", message) from error
+def _is_good(token: Token, signed: bytes, authorities: tuple[Authority, ...]) -> bool:
+    """Return whether `token` is about `signed`, and a trusted authority made it while trusted."""
+    if hashlib.new(token.info.hash_name, signed).digest() != token.info.imprint:
+        return False
+    time = token.info.time
+    return any(
+        authority.period.covers(time)
+        and all(certificate.is_valid(one, time) for one in signer.path)
+        and _is_signed(token, signer)
+        for authority in authorities
+        for signer in _signers(token, authority.chain)
+    )
 
 
-def _time(
-    response: TimeStampResponse, signed: bytes, authorities: tuple[Authority, ...]
-) -> datetime | None:
-    for authority in authorities:
-        verifier = _verifier(authority.chain)
-        if verifier is None:
-            continue
-        try:
-            verifier.verify_message(response, signed)
-            time = response.tst_info.gen_time
-        except Exception:  # noqa: BLE001, S112 - the token holds hostile certificates; no is safe
-            continue
-        # Whoever made the timestamp must be the one who was trusted then.
-        if authority.period.covers(time):
-            return time
-    return None
+def _is_signed(token: Token, signer: _Signer) -> bool:
+    """Return whether `signer` made `token` (RFC 5652 section 5.6, RFC 3161 section 2.2).
+
+    The attributes hold the digest of the content, and the signature is over the attributes. The
+    hash of the signer's certificate is compared if it is there: RFC 3161 wants it, other clients
+    do without, and the trusted root says whose certificate it is.
+    """
+    if (token.issuer, token.serial) != (signer.issuer, signer.serial):
+        return False
+    if token.certificates and signer.der not in token.certificates:
+        return False
+    if hashlib.new(token.hash_name, token.content).digest() != token.message_digest:
+        return False
+    named = token.certificate_hashes
+    if any(hashlib.new(name, signer.der).digest() != digest for name, digest in named):
+        return False
+    kind, said = timestamp.ALGORITHMS[token.algorithm]
+    if said not in {None, token.hash_name}:
+        return False
+    return signature.is_by(signer.key, kind, token.hash_name, token.signature, token.attributes)
+
+
+def _signers(token: Token, chain: Path) -> tuple[_Signer, ...]:
+    """Return who may make timestamps for an authority: its certificate, or those in the token.
+
+    The trusted root may name just the CA; then the token has the certificate.
+    """
+    if not _is_ca(chain[0]):
+        own = _signer(_der(chain[0]), chain[1:])
+        return () if own is None else (own,)
+    found = (_signer(one, chain) for one in token.certificates[:_MOST_CERTIFICATES])
+    return tuple(one for one in found if one is not None)
 
 
 @lru_cache(maxsize=64)
-def _verifier(chain: tuple[x509.Certificate, ...]) -> Verifier | None:
-    """Return what checks timestamps of an authority; its own certificate may be in the token."""
-    if _is_ca(chain[0]):
-        builder = VerifierBuilder(roots=[chain[-1]])
-        between = chain[:-1]
-    elif len(chain) < _LEAF_AND_ROOT:
+def _signer(der: bytes, issuers: Path) -> _Signer | None:
+    """Return the signer with the certificate `der`, None if `issuers` do not vouch for it.
+
+    It must be for timestamps and say so in a critical extension (RFC 3161 section 2.3). One
+    authority makes many timestamps with one certificate, so the last ones are remembered.
+    """
+    if not issuers:
         return None  # a certificate that nobody vouches for
-    else:
-        builder = VerifierBuilder(tsa_certificate=chain[0], roots=[chain[-1]])
-        between = chain[1:-1]
-    for certificate in dict.fromkeys(between):
-        builder = builder.add_intermediate_certificate(certificate)
-    return builder.build()
-
-
-def _is_ca(certificate: x509.Certificate) -> bool:
     try:
-        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+        leaf = certificate.load(der)
+        purposes = leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage)
+        if not purposes.critical or ExtendedKeyUsageOID.TIME_STAMPING not in purposes.value:
+            return None
+        path = certificate.path_to(leaf, issuers, ca=_CA_POLICY, leaf_policy=_LEAF_POLICY)
+        if path is None:
+            return None
+        key = certificate.key_of(leaf)
+    except (ModelSealError, x509.ExtensionNotFound):
+        return None
+    return _Signer(leaf.issuer.public_bytes(), leaf.serial_number, der, key, path)
+
+
+# No certificate of the web: it need not name a host. Its use is checked above.
+_LEAF_POLICY = verification.ExtensionPolicy.permit_all()
+_CA_POLICY = verification.ExtensionPolicy.webpki_defaults_ca().may_be_present(
+    x509.ExtendedKeyUsage, verification.Criticality.AGNOSTIC, None
+)
+
+
+@lru_cache(maxsize=64)
+def _der(one: x509.Certificate) -> bytes:
+    return certificate.der_of(one)
+
+
+def _is_ca(one: x509.Certificate) -> bool:
+    try:
+        return one.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
     except (x509.ExtensionNotFound, ValueError):
         return False
 
