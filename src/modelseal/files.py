@@ -96,9 +96,13 @@ def read_bounded(path: Path, limit: int, what: str) -> bytes:
 def read_fd(fd: int, limit: int, what: str) -> bytes:
     """Return the bytes behind `fd`, which is closed; otherwise as `read_bounded`."""
     with open(fd, "rb") as file, translated(f"the {what}"):
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode):
             raise not_regular(f"the {what}")
-        data = file.read(limit + 1)
+        # Python sets aside as much memory as it is asked to read.
+        data = file.read(min(found.st_size, limit) + 1)
+        if found.st_size < len(data) <= limit:  # it grew, or is one whose size is not told
+            data += file.read(limit + 1 - len(data))
     if len(data) > limit:
         raise FormatError("too-large", f"The {what} is larger than {limit} bytes.")
     return data

@@ -12,7 +12,7 @@ import pytest
 VECTORS = Path(__file__).parents[1] / "vectors"
 HEAVY = {
     "sigstore", "sigstore_models", "rekor_types", "pydantic", "requests", "urllib3", "tuf",
-    "securesystemslib", "rich",
+    "securesystemslib", "rich", "click", "rfc3161_client",
 }  # fmt: skip
 SCRIPT = """
 import sys

@@ -7,12 +7,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from cryptography import x509
-from rfc3161_client import decode_timestamp_response
 
 from modelseal.errors import FormatError, ModelSealError
 from modelseal.files import is_folder, read_bounded
 from modelseal.formats import bundle as bundle_format
-from modelseal.formats import dsse, intoto, oms
+from modelseal.formats import dsse, intoto, oms, timestamp
 from modelseal.seal import identity
 from modelseal.seal.authenticate import signed_digest
 from modelseal.seal.find import find_bundles, is_bundle_name
@@ -40,7 +39,7 @@ def _said(where: Path) -> dict[str, Any]:
         "kind": "dsse" if isinstance(bundle.content, dsse.Envelope) else "artifact",
         "signer": _signer(bundle),
         "certificate": _certificate(bundle),
-        "timestamps": [_timestamp(raw) for raw in bundle.timestamps],
+        "timestamps": [timestamp.parse(raw).info.time.isoformat() for raw in bundle.timestamps],
         "log_entries": [_entry(entry) for entry in bundle.entries],
     }
     if isinstance(bundle.content, dsse.Envelope):
@@ -74,13 +73,6 @@ def _certificate(bundle: bundle_format.Bundle) -> dict[str, Any] | None:
         }
     except identity.UNREADABLE as error:
         raise FormatError("bad-certificate", "The bundle has no readable certificate.") from error
-
-
-def _timestamp(raw: bytes) -> str:
-    try:
-        return decode_timestamp_response(raw).tst_info.gen_time.isoformat()
-    except ValueError as error:
-        raise FormatError("bad-timestamp", "A timestamp of the bundle cannot be read.") from error
 
 
 def _entry(entry: bundle_format.LogEntry) -> dict[str, Any]:
