@@ -127,9 +127,9 @@ def test_without_its_packages_it_says_what_to_install(place):
     broken = place / "broken"
     (broken / "sklearn").mkdir(parents=True)
     code = (
-        "import importlib.util as u, modelseal.cli.demo as d\n"
+        "import importlib.util as u, modelseal.cli as c, modelseal.cli.demo as d\n"
         "d.find_spec = lambda n: None if n == 'sklearn' else u.find_spec(n)\n"
-        "d.command()"
+        "c.main(['demo'])"
     )
 
     done = subprocess.run(
