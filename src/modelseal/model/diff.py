@@ -1,45 +1,183 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What differs between the model that was signed and the model that is there."""
+"""What differs between the model that was signed and the model that is there, and how it reads."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from modelseal.errors import shown
+from modelseal.formats import oms
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from modelseal.formats.oms import Manifest
 
-_NAMED = 3  # files named in a sentence; the value has them all
+    Word = Literal["changed", "added", "missing"]
+
+_NAMED = 3  # files of each kind named in a sentence; the value has them all
+LISTED = 20  # of each kind in a listing
+_NAME_STYLE = "text-align:left;overflow-wrap:anywhere"  # a long name never widens the page
+_KILO = 1000
+_ROUNDED_UP = 999.5  # has four figures when it is rounded to three
+_UNITS = ("kB", "MB", "GB", "TB", "PB", "EB")
+
+
+class Sizes(NamedTuple):
+    """The bytes that the file `name` had and has; None is unknown, or that it is not there."""
+
+    name: str
+    old: int | None
+    new: int | None
+
+    def __str__(self) -> str:
+        """Return the sizes for people, such as "1.2 MB -> 1.3 MB"; empty if both are unknown."""
+        if self.old is None or self.new is None:
+            only = self.new if self.old is None else self.old
+            return "" if only is None else size_text(only)
+        before, after = size_text(self.old), size_text(self.new)
+        if self.old == self.new:
+            return after
+        if before == after:  # as rounded
+            before, after = f"{self.old:,} B", f"{self.new:,} B"
+        return f"{before} -> {after}"
 
 
 class ManifestDiff(NamedTuple):
-    """File names, sorted: bytes differ, not signed but there, signed but not there."""
+    """File names, sorted: bytes differ, not signed but there, signed but not there.
+
+    `sizes` has an entry for each of them, sorted, unless nobody asked for sizes. Manifests by files
+    have no sizes, so what a signed file measured is known only by shards.
+    """
 
     changed: tuple[str, ...] = ()
     added: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    sizes: tuple[Sizes, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.changed or self.added or self.missing)
 
     def __str__(self) -> str:
-        """Return one bounded line, such as "changed: a.bin; missing: b.bin, c.bin"."""
-        groups = (("changed", self.changed), ("added", self.added), ("missing", self.missing))
-        return "; ".join(f"{word}: {_listed(names)}" for word, names in groups if names)
+        """Return one bounded line, such as "changed: 'a.bin' (1.2 MB); missing: 'b', 'c'"."""
+        known = self._sizes()
+        groups = (
+            f"{word}: {_listed([(n, str(known[n])) for n in names[:_NAMED]], len(names))}"
+            for word, names in self.groups()
+            if names
+        )
+        return "; ".join(groups)
+
+    def groups(self) -> tuple[tuple[Word, tuple[str, ...]], ...]:
+        """Return the names by what is the matter with them, in the order in which it is told."""
+        return ("changed", self.changed), ("added", self.added), ("missing", self.missing)
+
+    def listing(self, most: int = LISTED) -> Iterator[tuple[Word, Sizes | int]]:
+        """Yield up to `most` files of each kind, then how many more of that kind there are."""
+        known = self._sizes()
+        for word, names in self.groups():
+            for name in names[:most]:
+                yield word, known[name]
+            if len(names) > most:
+                yield word, len(names) - most
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values: names by kind, and the sizes by name, null where unknown."""
+        groups: dict[str, Any] = {word: list(names) for word, names in self.groups()}
+        sizes = {one.name: {"old": one.old, "new": one.new} for one in self._sizes().values()}
+        return {**groups, "sizes": sizes}
+
+    def _repr_html_(self) -> str:
+        rows = "".join(_html_row(word, one) for word, one in self.listing())
+        if not rows:
+            return ""
+        heads = "".join(f"<th>{head}</th>" for head in ("", "file", "was", "is"))
+        return f"<table><tr>{heads}</tr>{rows}</table>"
+
+    def _sizes(self) -> dict[str, Sizes]:
+        known = {one.name: one for one in self.sizes}
+        names = (name for _, group in self.groups() for name in group)
+        return {name: known.get(name) or Sizes(name, None, None) for name in names}
 
 
-def _listed(names: tuple[str, ...]) -> str:
-    said = ", ".join(f"'{shown(n, 80)}'" for n in names[:_NAMED])
-    return said if len(names) <= _NAMED else f"{said} and {len(names) - _NAMED} more"
+def size_text(size: int) -> str:
+    """Return `size` in bytes for people: three figures and a unit of powers of a thousand."""
+    if size < _KILO:
+        return f"{size} B"
+    value, units = size / _KILO, iter(_UNITS)
+    unit = next(units)
+    while value >= _ROUNDED_UP and unit != _UNITS[-1]:
+        value, unit = value / _KILO, next(units)
+    return f"{value:.3g} {unit}"
 
 
-def compare(signed: Manifest, actual: Manifest) -> ManifestDiff:
-    """Return what `actual` differs in from `signed`, by name and digest."""
-    want = {r.name: r.digest for r in signed.resources}
-    have = {r.name: r.digest for r in actual.resources}
-    return ManifestDiff(
-        changed=tuple(sorted(n for n in want.keys() & have.keys() if want[n] != have[n])),
-        added=tuple(sorted(have.keys() - want.keys())),
-        missing=tuple(sorted(want.keys() - have.keys())),
+def _listed(files: list[tuple[str, str]], count: int) -> str:
+    said = ", ".join(f"'{shown(name, 80)}'" + f" ({size})" * bool(size) for name, size in files)
+    return said if count <= len(files) else f"{said} and {count - len(files):,} more"
+
+
+def _html_row(word: Word, one: Sizes | int) -> str:
+    from html import escape  # noqa: PLC0415 - only a notebook asks
+
+    if isinstance(one, int):
+        return f'<tr><td>{word}</td><td colspan="3">and {one:,} more</td></tr>'
+    cells = "".join(
+        f'<td style="text-align:right">{"" if size is None else f"{size:,} B"}</td>'
+        for size in (one.old, one.new)
     )
+    name = f'<td style="{_NAME_STYLE}"><code>{escape(shown(one.name, 500))}</code></td>'
+    return f"<tr><td>{word}</td>{name}{cells}</tr>"
+
+
+def compare(
+    signed: Manifest,
+    actual: Manifest,
+    sizes: Mapping[str, int] | None = None,
+    old_sizes: Mapping[str, int] | None = None,
+) -> ManifestDiff:
+    """Return what `actual` differs in from `signed`, by the names of files and their digests.
+
+    Both must be serialized in the same way. `sizes` are those of the actual files by name, as far
+    as they are known, `old_sizes` those of the signed; shards say themselves how large they are.
+    """
+    if signed.resources == actual.resources:
+        return ManifestDiff()
+    want, wanted = _by_file(signed, old_sizes or {})
+    have, found = _by_file(actual, sizes or {})
+    return differing(want, have, wanted, found)
+
+
+def differing(
+    want: Mapping[str, object],
+    have: Mapping[str, object],
+    old_sizes: Mapping[str, int],
+    sizes: Mapping[str, int],
+) -> ManifestDiff:
+    """Return what differs between two mappings from a name to what identifies its bytes."""
+    changed = sorted(n for n in want.keys() & have.keys() if want[n] != have[n])
+    added = sorted(have.keys() - want.keys())
+    missing = sorted(want.keys() - have.keys())
+    both = (
+        Sizes(
+            name,
+            old_sizes.get(name) if name in want else None,
+            sizes.get(name) if name in have else None,
+        )
+        for name in sorted([*changed, *added, *missing])
+    )
+    return ManifestDiff(tuple(changed), tuple(added), tuple(missing), tuple(both))
+
+
+def _by_file(
+    found: Manifest, sizes: Mapping[str, int]
+) -> tuple[Mapping[str, object], Mapping[str, int]]:
+    """Return the digests by file, of shards all those of the file, and the sizes of the files."""
+    if found.serialization.shard_size is None:
+        return dict(found.resources), sizes
+    digests: dict[str, dict[tuple[int, int], bytes]] = {}
+    ends: dict[str, int] = {}
+    for resource in found.resources:
+        file, start, end = oms.split_shard(resource.name)
+        digests.setdefault(file, {})[start, end] = resource.digest
+        ends[file] = max(end, ends.get(file, 0))
+    return digests, {**ends, **sizes}

@@ -36,10 +36,12 @@ def of_folder(
     progress: Progress | None = None,
     how: oms.Serialization | None = None,
     cache: StatCache | None = None,
+    *,
+    sizes: dict[str, int] | None = None,
 ) -> oms.Manifest:
     """Return the manifest of the folder `path`, without the `ignored` names.
 
-    Files that look as the `cache` knows them are not read.
+    Files that look as the `cache` knows them are not read. `sizes` gets the bytes of each file.
 
     Raises:
         FormatError, Undecided, UsageError: see `tree.walk` and `hashing.resources`; an empty
@@ -51,6 +53,8 @@ def of_folder(
     with tree.folder(path) as fd:
         for file in tree.walk(fd, ignored, follow=how.allow_symlinks):
             found += read(file, how, progress)
+            if sizes is not None:
+                sizes[file.name] = file.size
     return oms.manifest(found, tuple(ignored), how)
 
 
@@ -59,6 +63,8 @@ def of_file(
     progress: Progress | None = None,
     how: oms.Serialization | None = None,
     cache: StatCache | None = None,
+    *,
+    sizes: dict[str, int] | None = None,
 ) -> oms.Manifest:
     """Return the manifest of the one file `path`, named by its base name; otherwise as above.
 
@@ -68,6 +74,8 @@ def of_file(
     how = how or oms.Serialization()
     read = cache.resources if cache else resources
     with tree.single(path) as file:
+        if sizes is not None:
+            sizes[file.name] = file.size
         return oms.manifest(read(file, how, progress), (), how)
 
 

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 Status = Literal["accepted", "refused", "undecided"]
 _COLOURS = {"accepted": "#1a7f37", "refused": "#cf222e", "undecided": "#9a6700"}
 STAT_CACHE = "stat cache"  # the check that says that files were believed unread
-_SHOWN_FILES = 20  # of each kind of difference, in HTML
 
 
 class Check(NamedTuple):
@@ -99,11 +98,7 @@ class Verdict(NamedTuple):
             "checks": [
                 {"name": c.name, "passed": c.passed, "detail": c.detail} for c in self.checks
             ],
-            "diff": {
-                "changed": list(self.diff.changed),
-                "added": list(self.diff.added),
-                "missing": list(self.diff.missing),
-            },
+            "diff": self.diff.to_dict(),
             "signer": found
             and {
                 "identity": found.signer.subject,
@@ -130,24 +125,8 @@ class Verdict(NamedTuple):
             f'<div style="border-left:4px solid {_COLOURS[self.status]};padding-left:10px">'
             f'<p><b style="color:{_COLOURS[self.status]}">{self.status.upper()}</b> '
             f"<code>{_html(self.model)}</code><br>{_html(self.message)} "
-            f"<code>{_html(self.code)}</code></p>{hint}{self._diff_html()}<table>{rows}</table></div>"
+            f"<code>{_html(self.code)}</code></p>{hint}{self.diff._repr_html_()}<table>{rows}</table></div>"
         )
-
-    def _diff_html(self) -> str:
-        groups = (
-            ("changed", self.diff.changed),
-            ("added", self.diff.added),
-            ("missing", self.diff.missing),
-        )
-        items = "".join(
-            f"<li>{word}: <code>{_html(name)}</code></li>"
-            for word, names in groups
-            for name in names[:_SHOWN_FILES]
-        )
-        left_out = sum(max(0, len(names) - _SHOWN_FILES) for _, names in groups)
-        if left_out:
-            items += f"<li>and {left_out} more</li>"
-        return f"<ul>{items}</ul>" if items else ""
 
 
 def left_out(found: Authenticated) -> tuple[str, ...]:

@@ -175,7 +175,9 @@ def differences(
     if bundle is not None and Path(bundle).resolve().is_relative_to(path.resolve()):
         ignored |= {Path(bundle).resolve().relative_to(path.resolve()).as_posix()}
     how = found.manifest.serialization
-    return compare(found.manifest, manifest.of_folder(path, ignored, progress, how, cache))
+    sizes: dict[str, int] = {}
+    actual = manifest.of_folder(path, ignored, progress, how, cache, sizes=sizes)
+    return compare(found.manifest, actual, sizes)
 
 
 def _of_one_file(
@@ -190,4 +192,6 @@ def _of_one_file(
             f"The bundle signs {count} files, but '{shown(str(path))}' is one file.",
             "Verify the folder that was signed.",
         )
-    return compare(signed, manifest.of_file(path, progress, signed.serialization, cache))
+    sizes: dict[str, int] = {}
+    actual = manifest.of_file(path, progress, signed.serialization, cache, sizes=sizes)
+    return compare(signed, actual, sizes)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from modelseal.files import is_folder, read_bounded
 from modelseal.formats import bundle as bundle_format
-from modelseal.model.diff import ManifestDiff, compare
+from modelseal.model.diff import ManifestDiff, compare, differing
 from modelseal.policy.evaluate import evaluate
 from modelseal.seal.authenticate import Authenticated, authenticate
 from modelseal.seal.find import find_bundle
@@ -75,18 +75,19 @@ def admit(
     verdict = judge(ManifestDiff())
     signed = source.expected(model, found, folder=folder)
     store = place.prepare(store)
+    sizes: dict[str, int] = {}
     final = store / place.digest_of(signed)
     with source.opened(model, signed, folder=folder) as files:
         if final.is_dir():
             if not unchanged:
-                verdict = judge(
-                    compare(signed, source.hashed(files, signed.serialization, progress))
-                )
+                actual = source.hashed(files, signed.serialization, progress, sizes)
+                verdict = judge(compare(signed, actual, sizes))
         else:
-            judge(_unlike(source.names(files), signed))  # before gigabytes are copied
+            sizes = source.sizes(files)
+            judge(_unlike(sizes, signed))  # before gigabytes are copied
             with place.temporary(store) as temporary:
                 actual = source.copied(files, signed, temporary, progress)
-                verdict = judge(compare(signed, actual))
+                verdict = judge(compare(signed, actual, sizes))
                 place.publish(temporary, final)
     return Snapshot(final if folder else final / model.name, verdict, signed)
 
@@ -113,6 +114,6 @@ def _judge(model: str, found: Authenticated, policy: Policy) -> Callable[[Manife
     return judge
 
 
-def _unlike(names: frozenset[str], signed: Manifest) -> ManifestDiff:
-    wanted = signed.file_names()
-    return ManifestDiff(added=tuple(sorted(names - wanted)), missing=tuple(sorted(wanted - names)))
+def _unlike(sizes: dict[str, int], signed: Manifest) -> ManifestDiff:
+    there, wanted = dict.fromkeys(sizes), dict.fromkeys(signed.file_names())
+    return differing(wanted, there, {}, sizes)

@@ -76,14 +76,22 @@ def opened(source: Path, signed: oms.Manifest, *, folder: bool) -> Iterator[File
             yield lambda: iter((file,))
 
 
-def names(files: Files) -> frozenset[str]:
-    """Return the names of the files, opening but not reading them."""
-    return frozenset(file.name for file in files())
+def sizes(files: Files) -> dict[str, int]:
+    """Return the bytes of the files by name, opening but not reading them."""
+    return {file.name: file.size for file in files()}
 
 
-def hashed(files: Files, how: oms.Serialization, progress: Progress | None) -> oms.Manifest:
-    """Return the manifest of the files as they lie there, each byte read once."""
-    found = [resource for file in files() for resource in resources(file, how, progress)]
+def hashed(
+    files: Files, how: oms.Serialization, progress: Progress | None, measured: dict[str, int]
+) -> oms.Manifest:
+    """Return the manifest of the files as they lie there, each byte read once.
+
+    `measured` gets the bytes of each file.
+    """
+    found: list[oms.Resource] = []
+    for file in files():
+        found += resources(file, how, progress)
+        measured[file.name] = file.size
     return oms.Manifest(tuple(sorted(found)), (), how)
 
 
@@ -104,7 +112,10 @@ def copied(
         if file.name in wanted:
             found += _copied(file, how, into, progress)
         else:
-            found.append(oms.Resource(file.name, b""))
+            # By shards the one that no file falls into: it is enough that it was not signed.
+            whole = how.shard_size is None
+            name = file.name if whole else oms.shard_name(file.name, 0, file.size)
+            found.append(oms.Resource(name, b""))
     return oms.Manifest(tuple(sorted(found)), (), how)
 
 
