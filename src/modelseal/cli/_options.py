@@ -76,3 +76,18 @@ def add_format(parser: argparse.ArgumentParser) -> None:
 def add_overwrite(parser: argparse.ArgumentParser) -> None:
     """Add `--overwrite`."""
     parser.add_argument("--overwrite", action="store_true", help="Replace what is there.")
+
+
+def add_serialization(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    """Add how files become resources: `hash_type`, `shard_size`, `allow_symlinks`, `ignored`."""
+    add = parser.add_argument
+    add(
+        "--hash-type", choices=("sha256", "blake2b", "blake3"), default="sha256",
+        help="The hash of an OpenSSF model signature. [default: sha256]",
+    )  # fmt: skip
+    add("--shard-size", type=int, metavar="BYTES", help="Sign by shards of this size.")
+    add("--allow-symlinks", action="store_true", help="Follow links that stay in the model.")
+    add(
+        "--ignore-path", dest="ignored", action="append", default=[], type=Path, metavar="PATH",
+        help="Leave this path of the model out; may be repeated. Whoever verifies is told.",
+    )  # fmt: skip

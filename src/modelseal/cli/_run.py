@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from modelseal.cli._options import Options
     from modelseal.model.hashing import Progress
 
+    Colour = Literal["green", "red", "yellow"]
+
 ACCEPTED, REFUSED, USAGE, UNDECIDED, SIGN_IN = 0, 1, 2, 3, 4  # exit codes
 
 _PATIENCE = 1.0  # seconds before progress is shown
@@ -89,9 +91,7 @@ def _flushed() -> Iterator[None]:
         sys.stdout.flush()
 
 
-def styled(
-    text: str, colour: Literal["green", "red", "yellow"], stream: TextIO | None = None
-) -> str:
+def styled(text: str, colour: Colour, stream: TextIO | None = None) -> str:
     """Return `text` in bold `colour` if `stream`, by default stdout, is a terminal.
 
     https://no-color.org

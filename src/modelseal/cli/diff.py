@@ -4,26 +4,38 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from modelseal.cli._options import add_format
-from modelseal.cli._run import ACCEPTED, REFUSED, answer, byte_progress, print_json
-from modelseal.errors import shown
+from modelseal.cli._run import ACCEPTED, REFUSED, answer, byte_progress, print_json, styled
+from modelseal.errors import FormatError, shown
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from modelseal.cli._options import Options, Parser
-    from modelseal.formats.oms import Manifest
-    from modelseal.model.hashing import Progress
+    from modelseal.cli._run import Colour
+    from modelseal.model.diff import ManifestDiff, Sizes, Word
+
+    Inside = ManifestDiff | FormatError | None
 
 HELP = """\
-Show which files of two models differ; of safetensors files, which tensors.
+Show which files of two models differ, and how large they are; of safetensors, GGUF and NumPy files
+(.npz, .npy) also which tensors, and of the first two which metadata.
+
+In place of a model a bundle, or what `modelseal digest --format json` printed, stands for the files
+that it lists. It is believed unchecked: `modelseal verify` says who signed it.
 
 Exit code: 0 the same, 1 different.
 
 Examples:
   modelseal diff model-1/ model-2/
   modelseal diff old.safetensors new.safetensors --format json
+  modelseal diff model/model.sig model/
 """
+
+_TENSORS = 10  # of each kind shown of one file
+_COLOURS: dict[Word, Colour] = {"changed": "yellow", "added": "green", "missing": "red"}
 
 
 def add_options(parser: Parser) -> None:
@@ -35,48 +47,74 @@ def add_options(parser: Parser) -> None:
 
 def run(options: Options) -> int:
     """Print what `HELP` says; return the exit code."""
+    from modelseal.cli._sides import compared
+    from modelseal.model.diff import LISTED
+
     old: Path = options.old
     new: Path = options.new
-    from modelseal.files import is_folder
-    from modelseal.model import safetensors
-    from modelseal.model.diff import compare
-
+    as_json = options.output == "json"
     with byte_progress("Hashing") as progress:
-        # Two files are compared whatever they are called.
-        name = None if is_folder(old) or is_folder(new) else new.name
-        found = compare(_manifest(old, progress, name), _manifest(new, progress, name))
-        tensors = {}
-        for file in found.changed:
-            if file.endswith(safetensors.SUFFIX):
-                pair = (old, new) if name else (old / file, new / file)
-                tensors[file] = safetensors.compare(*pair)
-    if options.output == "json":
-        inner = {
-            file: {"added": d.added, "changed": d.changed, "missing": d.missing}
-            for file, d in tensors.items()
-        }
-        print_json(
-            {
-                "same": not found, "added": found.added, "changed": found.changed,
-                "missing": found.missing, "tensors": inner,
-            }
-        )  # fmt: skip
-    for word, names in (
-        ("added", found.added), ("changed", found.changed), ("missing", found.missing),
-    ):  # fmt: skip
-        for file in names if options.output == "text" else ():
-            answer(f"{word:8} {shown(file)}")
-            inside = tensors.get(file)
-            if word == "changed" and inside is not None:
-                answer(f"         tensors: {inside or 'the same'}")
+        found, models = compared(old, new, progress)
+        # What a text has no place for need not be read.
+        names = found.changed if as_json else found.changed[:LISTED]
+        inside = {name: _inside(name, old, new) for name in names} if models else {}
+    if as_json:
+        tensors = {name: _to_dict(one) for name, one in inside.items() if one is not None}
+        print_json({"same": not found, **found.to_dict(), "tensors": tensors})
+    else:
+        _print(found, inside)
     return REFUSED if found else ACCEPTED
 
 
-def _manifest(path: Path, progress: Progress | None, name: str | None) -> Manifest:
+def _inside(name: str, old: Path, new: Path) -> Inside:
+    """Return what differs in the file `name`, or why nobody can tell: one odd file is no answer."""
     from modelseal.files import is_folder
-    from modelseal.model import manifest
+    from modelseal.model import inside
 
-    if is_folder(path):
-        return manifest.of_folder(path, progress=progress)
-    found = manifest.of_file(path, progress)
-    return (name and manifest.renamed(found, name)) or found
+    try:
+        if is_folder(old):
+            return inside.compare(name, old / name, new / name)
+        return inside.compare(name, old, new)
+    except FormatError as error:
+        return error
+
+
+def _to_dict(inside: ManifestDiff | FormatError) -> dict[str, Any]:
+    if isinstance(inside, FormatError):
+        return {"code": inside.code, "message": inside.message, "hint": inside.hint}
+    return inside.to_dict()
+
+
+def _print(found: ManifestDiff, inside: dict[str, Inside]) -> None:
+    from modelseal.model.diff import LISTED, Sizes
+
+    if not found:
+        answer("no difference")
+    for line, one in _lines(found, LISTED):
+        answer(line)
+        if isinstance(one, Sizes):
+            _print_inside(inside.get(one.name))
+
+
+def _print_inside(inside: Inside) -> None:
+    if inside is None:
+        return
+    if isinstance(inside, FormatError):
+        answer(f"  not compared by tensor: {inside}")
+    elif not inside:
+        answer("  the same tensors, stored in another way")
+    else:
+        for line, _ in _lines(inside, _TENSORS):
+            answer(f"  {line}")
+
+
+def _lines(found: ManifestDiff, most: int) -> Iterator[tuple[str, Sizes | int]]:
+    """Yield a line for each entry of the listing: what, sizes, and last the name, of any length."""
+    listing = list(found.listing(most))
+    width = max((len(str(one)) for _, one in listing if not isinstance(one, int)), default=0)
+    for word, one in listing:
+        if isinstance(one, int):
+            yield f"{styled(f'{word:8}', _COLOURS[word])} and {one:,} more (--format json)", one
+        else:
+            size = f"{one!s:{width}}  " if width else ""
+            yield f"{styled(f'{word:8}', _COLOURS[word])} {size}{shown(one.name)}", one

@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelseal.cli._options import add_format
+from modelseal.cli._options import add_format, add_serialization
 from modelseal.cli._run import ACCEPTED, answer, byte_progress, print_json
 from modelseal.errors import shown
 
@@ -16,10 +16,13 @@ if TYPE_CHECKING:
 HELP = """\
 Print the root digest of a model and the digest of each file, as a signature would list them.
 
-The root digest is a short name for the files in their order; it does not cover their names.
+The root digest is a short name for the files in their order; it does not cover their names. As
+JSON the answer can be signed elsewhere (`modelseal sign --manifest`) and compared (`modelseal
+diff`).
 
 Examples:
   modelseal digest model/
+  modelseal digest model/ --hash-type blake3 --shard-size 1000000000
   modelseal digest model.joblib --format json
 """
 
@@ -27,26 +30,32 @@ Examples:
 def add_options(parser: Parser) -> None:
     """Say which options the command has."""
     parser.add_argument("path", type=Path, metavar="PATH", help="A model: a file or a folder.")
+    add_serialization(parser)
     add_format(parser)
 
 
 def run(options: Options) -> int:
     """Print what `HELP` says; return the exit code."""
     path: Path = options.path
-    from modelseal.files import is_folder
-    from modelseal.model import manifest
+    from modelseal.files import is_folder, there
+    from modelseal.formats import oms
+    from modelseal.model import listing, manifest
 
+    how = oms.serialization(
+        options.hash_type, shard_size=options.shard_size, allow_symlinks=options.allow_symlinks
+    )
+    sizes: dict[str, int] = {}
     with byte_progress("Hashing") as progress:
         if is_folder(path):
-            found = manifest.of_folder(path, progress=progress)
+            signatures = filter(there, (path / name for name in manifest.BUNDLE_NAMES))
+            ignored = manifest.to_be_left_out(path, (*options.ignored, *signatures))
+            found = manifest.of_folder(path, ignored, progress, how, sizes=sizes)
         else:
-            found = manifest.of_file(path, progress)
-    root = found.root().hex()
+            found = manifest.of_file(path, progress, how, sizes=sizes)
     if options.output == "json":
-        files = [{"name": r.name, "sha256": r.digest.hex()} for r in found.resources]
-        print_json({"model": str(path), "root": f"sha256:{root}", "files": files})
+        print_json({"model": str(path), **listing.to_dict(found, sizes)})
         return ACCEPTED
-    answer(f"sha256:{root}")
+    answer(f"sha256:{found.root().hex()}")
     for resource in found.resources:
         answer(f"  {resource.digest.hex()}  {shown(resource.name)}")
     return ACCEPTED

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelseal.cli._options import add_format, add_overwrite
+from modelseal.cli._options import add_format, add_overwrite, add_serialization
 from modelseal.cli._run import ACCEPTED, answer, byte_progress, print_json, styled
 from modelseal.errors import ModelSealError, UsageError, shown
 
@@ -66,20 +66,7 @@ def add_options(parser: Parser) -> None:
         "--oms", dest="as_oms", action="store_true",
         help="Sign a file as OpenSSF model signature too.",
     )  # fmt: skip
-    what.add_argument(
-        "--hash-type", choices=("sha256", "blake2b", "blake3"), default="sha256",
-        help="The hash of an OpenSSF model signature. [default: sha256]",
-    )  # fmt: skip
-    what.add_argument(
-        "--shard-size", type=int, metavar="BYTES", help="Sign by shards of this size."
-    )
-    what.add_argument(
-        "--allow-symlinks", action="store_true", help="Follow links that stay in the model."
-    )
-    what.add_argument(
-        "--ignore-path", dest="ignored", action="append", default=[], type=Path, metavar="PATH",
-        help="Leave this path of the model out; may be repeated. Whoever verifies is told.",
-    )  # fmt: skip
+    add_serialization(what)
     what.add_argument(
         "--manifest", metavar="FILE",
         help="Sign these digests (of `modelseal digest`), read no model.",
@@ -109,6 +96,9 @@ def run(options: Options) -> int:
         raise UsageError("bad-options", message)
     if options.update and options.manifest:
         raise UsageError("bad-options", "With --manifest no file is read; leave out --update.")
+    if options.manifest and _serialized(options):
+        message = "--manifest says itself how files are hashed and what is left out."
+        raise UsageError("bad-options", message)
     signer = _signer(options)
     how = oms.serialization(
         options.hash_type, shard_size=options.shard_size, allow_symlinks=options.allow_symlinks
@@ -168,13 +158,19 @@ def _signer(options: Options) -> Signer | None:
     return with_certificate(private, keys.load_certificates(Path(certificate)), above)
 
 
+def _serialized(options: Options) -> bool:
+    """Return whether an option says how files become resources."""
+    links, chosen = options.allow_symlinks, options.hash_type != "sha256"
+    return bool(links or chosen or options.shard_size is not None or options.ignored)
+
+
 def _known(path: str | None) -> Manifest | None:
     if path is None:
         return None
     from modelseal.files import read_bounded
-    from modelseal.model import manifest
+    from modelseal.model import listing
 
-    return manifest.from_json(read_bounded(Path(path), manifest.LIMIT, "manifest"))
+    return listing.parse(read_bounded(Path(path), listing.LIMIT, "manifest")).manifest
 
 
 def _token(value: str | None) -> str | None:

@@ -184,24 +184,33 @@ def old_pae(payload_type: str, payload: bytes) -> bytes:
 
 def to_statement(signed: Manifest, model_name: str) -> Statement:
     """Return the statement that a signer signs for `signed`; `model_name` is for people."""
+    predicate = {
+        "serialization": described(signed),
+        "resources": [
+            {
+                "name": r.name,
+                "digest": r.digest.hex(),
+                "algorithm": signed.serialization.hash_type,
+            }
+            for r in signed.resources
+        ],
+    }
+    subject = Subject(model_name, (("sha256", signed.root().hex()),))
+    return Statement((subject,), PREDICATE_TYPE, predicate)
+
+
+def described(signed: Manifest) -> dict[str, Any]:
+    """Return how `signed` was serialized, and what was left out, as JSON (spec 5.2.2)."""
     how = signed.serialization
-    described: dict[str, Any] = {
+    found: dict[str, Any] = {
         "method": how.method,
         "hash_type": how.hash_type,
         "allow_symlinks": how.allow_symlinks,
         "ignore_paths": list(signed.ignored),
     }
     if how.shard_size is not None:
-        described["shard_size"] = how.shard_size
-    predicate = {
-        "serialization": described,
-        "resources": [
-            {"name": r.name, "digest": r.digest.hex(), "algorithm": how.hash_type}
-            for r in signed.resources
-        ],
-    }
-    subject = Subject(model_name, (("sha256", signed.root().hex()),))
-    return Statement((subject,), PREDICATE_TYPE, predicate)
+        found["shard_size"] = how.shard_size
+    return found
 
 
 def from_statement(statement: Statement) -> Manifest:
@@ -220,7 +229,7 @@ def from_statement(statement: Statement) -> Manifest:
         )
     if len(statement.subjects) != 1:
         raise FormatError("subject-count", "A model signature must have exactly one subject.")
-    how, ignored = _serialization(
+    how, ignored = as_described(
         member(statement.predicate, "serialization", dict, what="predicate")
     )
     listed = [
@@ -239,11 +248,16 @@ def _from_subjects(statement: Statement) -> Manifest:
     for subject in statement.subjects:
         if len(subject.digests) != 1 or subject.digests[0][0] != "sha256":
             raise FormatError("bad-digest", "A file of the manifest has no SHA-256.")
-        listed.append(Resource(subject.name, _digest(subject.digests[0][1], "sha256")))
+        listed.append(Resource(subject.name, digest_of(subject.digests[0][1], "sha256")))
     return manifest(listed)
 
 
-def _serialization(obj: dict[str, Any]) -> tuple[Serialization, tuple[str, ...]]:
+def as_described(obj: dict[str, Any]) -> tuple[Serialization, tuple[str, ...]]:
+    """Return what `described` said: how it was serialized, and what was left out.
+
+    Raises:
+        FormatError: a way that is not known.
+    """
     what = "serialization"
     method = member(obj, "method", str, what=what)
     hash_type = member(obj, "hash_type", str, what=what)
@@ -278,10 +292,15 @@ def _resource(obj: dict[str, Any], how: Serialization) -> Resource:
     if algorithm not in known:
         raise FormatError("bad-digest", "A resource has another hash than the manifest says.")
     digest = member(obj, "digest", str, what="resource")
-    return Resource(member(obj, "name", str, what="resource"), _digest(digest, how.hash_type))
+    return Resource(member(obj, "name", str, what="resource"), digest_of(digest, how.hash_type))
 
 
-def _digest(text: str, hash_type: str) -> bytes:
+def digest_of(text: str, hash_type: str) -> bytes:
+    """Return the digest that `text` spells in lower-case hex.
+
+    Raises:
+        FormatError: it is none of `hash_type`.
+    """
     if len(text) != 2 * HASHES[hash_type] or not _HEX.fullmatch(text):
         raise FormatError(
             "bad-digest", "A resource of the manifest has no digest in lower-case hex."

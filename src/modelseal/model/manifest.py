@@ -3,16 +3,14 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
-from modelseal.errors import FormatError
 from modelseal.formats import oms
-from modelseal.formats.strict import as_kind, member, optional, parse_json
 from modelseal.model import tree
 from modelseal.model.hashing import resources
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from modelseal.model.hashing import Progress
@@ -22,9 +20,6 @@ BUNDLE_NAME = "model.sig"
 MOST_BUNDLES = 9  # signatures over one model
 # Further signatures lie beside the first, by the order in which they were made.
 BUNDLE_NAMES = frozenset({BUNDLE_NAME, *(f"{BUNDLE_NAME}.{n}" for n in range(2, MOST_BUNDLES + 1))})
-LIMIT = 32 * 1024 * 1024  # bytes of a manifest in JSON
-
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 # What model-signing leaves out at the top of a model by default: a checkout's own files.
 DEFAULT_IGNORED = frozenset({".git", ".gitattributes", ".github", ".gitignore", BUNDLE_NAME})
@@ -79,26 +74,13 @@ def of_file(
         return oms.manifest(read(file, how, progress), (), how)
 
 
-def from_json(data: bytes) -> oms.Manifest:
-    """Return the manifest in the JSON that `modelseal digest` prints; the digests are believed.
-
-    Raises:
-        FormatError: not such a document, or a root digest that is not that of its files.
-    """
-    what = "manifest"
-    obj = as_kind(parse_json(data, what=what, limit=LIMIT), dict, what=what)
-    found = []
-    for item in member(obj, "files", list, what=what):
-        file = as_kind(item, dict, what="file")
-        digest = member(file, "sha256", str, what="file")
-        if not _SHA256.fullmatch(digest):
-            raise FormatError("bad-digest", "A file of the manifest has no SHA-256 in hex.")
-        name = member(file, "name", str, what="file")
-        found.append(oms.Resource(name, bytes.fromhex(digest)))
-    made = oms.manifest(found)
-    if optional(obj, "root", str, what=what) not in {None, f"sha256:{made.root().hex()}"}:
-        raise FormatError("root-mismatch", "The root digest is not that of the listed files.")
-    return made
+def to_be_left_out(folder: Path, paths: Iterable[Path]) -> frozenset[str]:
+    """Return the names to leave out: the defaults, and those of `paths` that are in the folder."""
+    root = folder.resolve()
+    # Not resolve(): a link is left out itself, not what it leads to.
+    there = (path.parent.resolve() / path.name for path in paths)
+    names = {path.relative_to(root).as_posix() for path in there if path.is_relative_to(root)}
+    return DEFAULT_IGNORED | (names - {"."})
 
 
 def renamed(signed: oms.Manifest, name: str) -> oms.Manifest | None:

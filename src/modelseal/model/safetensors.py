@@ -8,25 +8,24 @@ JSON header of that length, then the data of all tensors without a gap.
 from __future__ import annotations
 
 import hashlib
-import os
 from typing import TYPE_CHECKING, Any
 
-from modelseal.errors import FormatError, Undecided
-from modelseal.files import translated
+from modelseal.errors import FormatError
 from modelseal.formats.strict import as_kind, member, parse_json
-from modelseal.model import tree
-from modelseal.model.diff import ManifestDiff
-from modelseal.model.hashing import BUFFER
+from modelseal.model import parts
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from modelseal.model.diff import ManifestDiff
+    from modelseal.model.parts import Part
     from modelseal.model.tree import OpenFile
 
-SUFFIX = ".safetensors"
 HEADER_LIMIT = 100_000_000  # bytes, as the format has it
+_ITEMS = 1_000_000  # JSON values; a tensor has about six
 _LENGTH = 8
 _METADATA = "__metadata__"
+_WHAT = "safetensors header"
 
 
 def compare(old: Path, new: Path) -> ManifestDiff:
@@ -36,44 +35,42 @@ def compare(old: Path, new: Path) -> ManifestDiff:
         FormatError: one is not a safetensors file ("bad-safetensors").
         UsageError, Undecided: missing, unreadable, changed meanwhile.
     """
-    with tree.single(old) as file:
-        before = _tensors(file)
-    with tree.single(new) as file:
-        after = _tensors(file)
-    return ManifestDiff(
-        changed=tuple(sorted(n for n in before.keys() & after.keys() if before[n] != after[n])),
-        added=tuple(sorted(after.keys() - before.keys())),
-        missing=tuple(sorted(before.keys() - after.keys())),
+    return parts.compare(old, new, read)
+
+
+def read(file: OpenFile) -> dict[str, Part]:
+    """Return the tensors and the metadata of the file.
+
+    Raises:
+        FormatError: not a safetensors file. Undecided: it changed meanwhile.
+    """
+    if file.size < _LENGTH:
+        raise _bad("is shorter than its header")
+    length = int.from_bytes(parts.exactly(file, 0, _LENGTH), "little")
+    if not 0 < length <= min(HEADER_LIMIT, file.size - _LENGTH):
+        raise _bad("has a header that is longer than the file")
+    raw = parts.exactly(file, _LENGTH, length)
+    header: dict[str, Any] = as_kind(
+        parse_json(raw, what=_WHAT, limit=HEADER_LIMIT, items=_ITEMS), dict, what=_WHAT
     )
+    metadata = as_kind(header.pop(_METADATA, {}), dict, what=_METADATA)
+    start = _LENGTH + length
+    places = {name: _place(entry) for name, entry in header.items()}
+    _check_places(places, file.size - start)
+    tensors = {
+        name: parts.digest(file, _kind(header[name]), start + begin, start + end)
+        for name, (begin, end) in places.items()
+    }
+    return parts.joined(tensors, {key: _text(value) for key, value in metadata.items()})
 
 
-def _tensors(file: OpenFile) -> dict[str, bytes]:
-    """Return, for each tensor, a digest over its type, shape and bytes."""
-    with translated(file.name):
-        length = int.from_bytes(os.pread(file.fd, _LENGTH, 0), "little")
-        if not 0 < length <= min(HEADER_LIMIT, file.size - _LENGTH):
-            raise _bad("has a header that is longer than the file")
-        raw = os.pread(file.fd, length, _LENGTH)
-        header = as_kind(
-            parse_json(raw, what="safetensors header", limit=HEADER_LIMIT),
-            dict,
-            what="safetensors header",
-        )
-        header.pop(_METADATA, None)
-        places = {name: _place(name, entry) for name, entry in header.items()}
-        _check_places(places, file.size - _LENGTH - length)
-        start = _LENGTH + length
-        return {
-            name: _digest(file, header[name], start + begin, start + end)
-            for name, (begin, end) in places.items()
-        }
-
-
-def _place(name: str, entry: object) -> tuple[int, int]:
-    obj: dict[str, Any] = as_kind(entry, dict, what=f"tensor {name!r}")
+def _place(entry: object) -> tuple[int, int]:
     what = "tensor"
+    obj: dict[str, Any] = as_kind(entry, dict, what=what)
     member(obj, "dtype", str, what=what)
-    member(obj, "shape", list, what=what)
+    for size in member(obj, "shape", list, what=what):
+        if as_kind(size, int, what="shape") < 0:
+            raise _bad("has a tensor with a negative size")
     offsets = member(obj, "data_offsets", list, what=what)
     if len(offsets) != 2:  # noqa: PLR2004 - begin and end
         raise _bad("has a tensor without a place")
@@ -92,15 +89,13 @@ def _check_places(places: dict[str, tuple[int, int]], size: int) -> None:
         raise _bad("has bytes that belong to no tensor")
 
 
-def _digest(file: OpenFile, entry: dict[str, Any], start: int, end: int) -> bytes:
-    hasher = hashlib.sha256(repr((entry["dtype"], entry["shape"])).encode() + b"\0")
-    while start < end:
-        data = os.pread(file.fd, min(BUFFER, end - start), start)
-        if not data:
-            raise Undecided("changed-while-reading", "The file became shorter while it was read.")
-        hasher.update(data)
-        start += len(data)
-    return hasher.digest()
+def _kind(entry: dict[str, Any]) -> bytes:
+    return repr((entry["dtype"], entry["shape"])).encode("utf-8", "surrogatepass")
+
+
+def _text(value: object) -> Part:
+    raw = as_kind(value, str, what="metadata").encode("utf-8", "surrogatepass")
+    return parts.Part(hashlib.sha256(raw).digest(), len(raw))
 
 
 def _bad(why: str) -> FormatError:

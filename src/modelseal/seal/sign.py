@@ -23,7 +23,7 @@ from modelseal.seal import identity, managed, trust
 from modelseal.seal.find import FILE_SUFFIX, OLD_FILE_SUFFIX, next_bundle
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from modelseal.model.hashing import Progress
     from modelseal.seal.authenticate import Kind
@@ -205,7 +205,9 @@ def _planned(
     cache = stat_cache.load(path) if way.update else None
     if is_folder:
         others = (path / name for name in BUNDLE_NAMES)
-        ignored = within(path, (target, *way.ignored, *filter(files.there, others)))
+        ignored = manifest.to_be_left_out(
+            path, (target, *way.ignored, *filter(files.there, others))
+        )
         found = manifest.of_folder(path, ignored, progress, way.serialization, cache)
     else:
         how = way.serialization if way.files_as_models else None
@@ -256,15 +258,6 @@ def _known(
         raise files.exists(Path(bundle))
     _refuse_control_characters(signed)
     return _Plan(path, Path(bundle), signed, "oms")
-
-
-def within(folder: Path, paths: Iterable[Path]) -> frozenset[str]:
-    """Return the names to leave out: the defaults, and those of `paths` that are in the folder."""
-    root = folder.resolve()
-    # Not resolve(): a link is left out itself, not what it leads to.
-    there = (path.parent.resolve() / path.name for path in paths)
-    names = {path.relative_to(root).as_posix() for path in there if path.is_relative_to(root)}
-    return manifest.DEFAULT_IGNORED | (names - {"."})
 
 
 def _refuse_control_characters(found: oms.Manifest) -> None:

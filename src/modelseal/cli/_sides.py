@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The two sides of `modelseal diff`: a model is hashed, a list of digests is believed."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from modelseal.cli._run import say
+from modelseal.errors import FormatError, UsageError, shown
+from modelseal.files import is_folder, read_bounded
+from modelseal.formats import bundle, oms
+from modelseal.model import listing, manifest, tree
+from modelseal.model.diff import ManifestDiff, compare
+from modelseal.model.listing import Listing
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from modelseal.model.hashing import Progress
+
+
+def compared(old: Path, new: Path, progress: Progress | None) -> tuple[ManifestDiff, bool]:
+    """Return what differs, and whether both sides are models, whose files can be looked into.
+
+    A list is compared with a model that is hashed as the list says; two models are hashed by files.
+
+    Raises:
+        UsageError: they cannot be compared ("not-comparable"), or one is missing.
+        FormatError, Undecided: one cannot be read as a model.
+    """
+    lists = _listed(old), _listed(new)
+    given = lists[0] or lists[1]
+    if given is None and is_folder(old) != is_folder(new):
+        raise _not_comparable("One is a folder, the other a file that lists none.")
+    before = lists[0] or _hashed(old, given, new, progress)
+    after = lists[1] or _hashed(new, given, old, progress)
+    ways = [side.manifest.serialization for side in (before, after)]
+    if (ways[0].hash_type, ways[0].shard_size) != (ways[1].hash_type, ways[1].shard_size):
+        raise _not_comparable("The two lists have different hashes or shards.")
+    if None in lists and not is_folder(old) and not is_folder(new):
+        # A file is compared whatever it is called: a model may be renamed.
+        before, after = (_renamed(side, new.name) for side in (before, after))
+    differs = compare(before.manifest, after.manifest, after.sizes, before.sizes)
+    return differs, given is None
+
+
+def _listed(path: Path) -> Listing | None:
+    """Return what the file at `path` lists, None if it is a model itself."""
+    if is_folder(path):
+        return None
+    with tree.single(path) as file:
+        if os.pread(file.fd, 1, 0) != b"{" or file.size > listing.LIMIT:
+            return None  # large models are not read to find that out
+    data = read_bounded(path, listing.LIMIT, "list of digests")
+    try:
+        return listing.parse(data)
+    except FormatError:
+        pass
+    from modelseal.seal import managed
+
+    try:
+        found = Listing(managed.signed(bundle.parse(data))[1], {})
+    except FormatError:
+        return None  # some other JSON: a model like any other
+    say(f"note: '{shown(str(path))}' is believed unchecked; ask `modelseal verify` who signed it")
+    return found
+
+
+def _hashed(path: Path, given: Listing | None, other: Path, progress: Progress | None) -> Listing:
+    """Return what is at `path`, hashed as the `given` list of the `other` side says."""
+    sizes: dict[str, int] = {}
+    how = given.manifest.serialization if given else oms.Serialization()
+    if not is_folder(path):
+        return Listing(manifest.of_file(path, progress, how, sizes=sizes), sizes)
+    names = given.manifest.file_names() if given else frozenset()
+    if names == {oms.SINGLE_FILE}:
+        raise _not_comparable("One is a folder, the other lists a single file.")
+    ignored = manifest.to_be_left_out(path, (other,) if given else ())
+    ignored |= manifest.BUNDLE_NAMES - names
+    ignored |= frozenset(given.manifest.ignored if given else ())
+    return Listing(manifest.of_folder(path, ignored, progress, how, sizes=sizes), sizes)
+
+
+def _renamed(side: Listing, name: str) -> Listing:
+    """Return the one file of `side` under another `name`; as it is if there are several."""
+    found = manifest.renamed(side.manifest, name)
+    if found is None:
+        return side
+    return Listing(found, dict(zip([name], side.sizes.values(), strict=False)))  # a bundle has none
+
+
+def _not_comparable(why: str) -> UsageError:
+    hint = "Give two models, or a bundle or what `modelseal digest --format json` printed for one."
+    return UsageError("not-comparable", why, hint)
