@@ -76,8 +76,8 @@ def add_options(parser: Parser) -> None:
     add("--add", action="store_true", help="Put the signature beside those that are there.")
     add(
         "--update", action="store_true",
-        help="Sign again: read only files that changed since the last --update, replace the "
-        "bundle.",
+        help="Sign again: read only files that changed since the last --update, going by the "
+        "bundle, which is replaced, and by notes in the cache folder.",
     )  # fmt: skip
     add(
         "--legacy-files", action="store_true",

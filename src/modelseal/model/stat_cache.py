@@ -3,7 +3,8 @@
 
 What the file system says of a file (device, inode, size, times of modification and of change) is no
 proof of its bytes: root sets clocks, and a program that has the file mapped writes without a trace
-for a while. So `sign --update` asks for it, and verification never does unless it is told to.
+for a while. So `sign --update` asks for it, for files whose digests the bundle that it replaces has
+too, and verification never does unless it is told to.
 
 One JSON file a model, named by the SHA-256 of its absolute path, private to the user:
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from modelseal.model.tree import OpenFile
 
 LIMIT = 256 * 1024 * 1024  # bytes; a million files have less
+_ITEMS = 8_000_000  # JSON values; such a cache has some 4,000,000
 VERSION = 1
 
 # A file that changes again within one tick of the clock has the same stamp (the "racily clean"
@@ -48,6 +50,22 @@ class StatCache:
         self._known = known
         self._found: dict[str, tuple[str, tuple[bytes, ...]]] = {}
         self.unread = 0  # files whose digest was known
+
+    def agreeing(self, signed: oms.Manifest | None) -> StatCache:
+        """Return what is known here and in `signed`, hashed in the same way; of none, nothing.
+
+        So a cache that somebody else wrote, or one of other files, means that more is read, and
+        never that another digest is signed.
+        """
+        if signed is None:
+            return StatCache(self._model, {})
+        way, listed = _way(signed.serialization), _by_file(signed)
+        known = {
+            name: (stamp, digests)
+            for name, (stamp, digests) in self._known.items()
+            if stamp.startswith(way) and listed.get(name, ()) == digests
+        }
+        return StatCache(self._model, known)
 
     def resources(
         self, file: OpenFile, how: oms.Serialization, progress: Progress | None = None
@@ -122,7 +140,7 @@ def _is_private(path: Path) -> bool:
 
 def _parsed(data: bytes, model: Path) -> dict[str, tuple[str, tuple[bytes, ...]]]:
     """Return the digests in `data`; none if they are of another version or model."""
-    obj = as_kind(parse_json(data, what=_WHAT, limit=LIMIT), dict, what=_WHAT)
+    obj = as_kind(parse_json(data, what=_WHAT, limit=LIMIT, items=_ITEMS), dict, what=_WHAT)
     if (obj.get("version"), obj.get("model")) != (VERSION, str(model)):
         return {}
     files = member(obj, "files", dict, what=_WHAT)
@@ -140,4 +158,19 @@ def _entry(item: list[Any]) -> tuple[str, tuple[bytes, ...]]:
 def _stamp(found: os.stat_result, how: oms.Serialization) -> str:
     """Return what must be equal: the file's status, and how it was hashed."""
     numbers = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
-    return " ".join(map(str, (how.hash_type, how.shard_size, *numbers)))
+    return _way(how) + " ".join(map(str, numbers))
+
+
+def _way(how: oms.Serialization) -> str:
+    return f"{how.hash_type} {how.shard_size} "
+
+
+def _by_file(signed: oms.Manifest) -> dict[str, tuple[bytes, ...]]:
+    """Return the digests of each file, of shards in the order of the file."""
+    if signed.serialization.shard_size is None:
+        return {resource.name: (resource.digest,) for resource in signed.resources}
+    found: dict[str, dict[int, bytes]] = {}
+    for resource in signed.resources:
+        file, start, _ = oms.split_shard(resource.name)
+        found.setdefault(file, {})[start] = resource.digest
+    return {file: tuple(parts[n] for n in sorted(parts)) for file, parts in found.items()}

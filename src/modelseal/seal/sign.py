@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_der_x509_certificate
 
 from modelseal import files
-from modelseal.errors import FormatError, UsageError, shown
+from modelseal.errors import FormatError, ModelSealError, UsageError, shown
 from modelseal.formats import bundle as bundle_format
 from modelseal.formats import dsse, intoto, oms
 from modelseal.formats.strict import b64encode
@@ -79,8 +79,8 @@ class Way:
     """How to sign: how files become resources, what is left out, whether a file is a model too.
 
     With `known` the digests are believed, and no file is read. With `add` the bundle is put beside
-    those that are there, which must be about the same files. With
-    `update` files that look as at the last update are not read, and the bundle is replaced.
+    those that are there, which must be about the same files. With `update` the bundle is replaced,
+    and files are not read that look as at the last update and have the digest that it signs.
     """
 
     serialization: oms.Serialization = field(default_factory=oms.Serialization)
@@ -202,7 +202,7 @@ def _planned(
         target = next_bundle(first)
     if files.there(target) and not overwrite:
         raise files.exists(target)
-    cache = stat_cache.load(path) if way.update else None
+    cache = _notes(path, target, folder=is_folder) if way.update else None
     if is_folder:
         others = (path / name for name in BUNDLE_NAMES)
         ignored = manifest.to_be_left_out(
@@ -225,6 +225,22 @@ def _planned(
     if target != first:
         _check_same(first, kind, found)
     return _Plan(path, target, found, kind)
+
+
+def _notes(path: Path, bundle: Path, *, folder: bool) -> stat_cache.StatCache:
+    """Return what is known of the model and what the `bundle` that is to be replaced claims too.
+
+    Whoever signed that: a wrong claim agrees with nothing that was hashed here, so more is read.
+    """
+    signed: oms.Manifest | None = None
+    try:
+        parsed = bundle_format.parse(files.read_bounded(bundle, bundle_format.LIMIT, "bundle"))
+        signed = managed.signed(parsed)[1]
+    except ModelSealError:
+        pass  # none, or none that can be read: all is read
+    if signed is not None and not folder:
+        signed = manifest.renamed(signed, path.name)
+    return stat_cache.load(path).agreeing(signed)
 
 
 def _check_same(first: Path, kind: Kind, found: oms.Manifest) -> None:
