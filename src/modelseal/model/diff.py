@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _NAMED = 3  # files of each kind named in a sentence; the value has them all
 LISTED = 20  # of each kind in a listing
 _NAME_STYLE = "text-align:left;overflow-wrap:anywhere"  # a long name never widens the page
+_NUMBER_STYLE = "text-align:right;white-space:nowrap"
 _KILO = 1000
 _ROUNDED_UP = 999.5  # has four figures when it is rounded to three
 _UNITS = ("kB", "MB", "GB", "TB", "PB", "EB")
@@ -88,11 +89,14 @@ class ManifestDiff(NamedTuple):
         return {**groups, "sizes": sizes}
 
     def _repr_html_(self) -> str:
-        rows = "".join(_html_row(word, one) for word, one in self.listing())
-        if not rows:
+        """Return a bounded table; without the column of old sizes if none is known."""
+        listing = list(self.listing())
+        if not listing:
             return ""
-        heads = "".join(f"<th>{head}</th>" for head in ("", "file", "was", "is"))
-        return f"<table><tr>{heads}</tr>{rows}</table>"
+        old = any(one.old is not None for _, one in listing if not isinstance(one, int))
+        rows = "".join(_html_row(word, one, with_old=old) for word, one in listing)
+        heads = "".join(f'<th style="{_NUMBER_STYLE}">{w}</th>' for w in ("was",) * old + ("is",))
+        return f'<table><tr><th></th><th style="{_NAME_STYLE}">file</th>{heads}</tr>{rows}</table>'
 
     def _sizes(self) -> dict[str, Sizes]:
         known = {one.name: one for one in self.sizes}
@@ -116,17 +120,18 @@ def _listed(files: list[tuple[str, str]], count: int) -> str:
     return said if count <= len(files) else f"{said} and {count - len(files):,} more"
 
 
-def _html_row(word: Word, one: Sizes | int) -> str:
+def _html_row(word: Word, one: Sizes | int, *, with_old: bool) -> str:
     from html import escape  # noqa: PLC0415 - only a notebook asks
 
+    first = f"<tr><td>{word}</td>"
     if isinstance(one, int):
-        return f'<tr><td>{word}</td><td colspan="3">and {one:,} more</td></tr>'
-    cells = "".join(
-        f'<td style="text-align:right">{"" if size is None else f"{size:,} B"}</td>'
-        for size in (one.old, one.new)
-    )
+        return f'{first}<td colspan="{2 + with_old}">and {one:,} more</td></tr>'
     name = f'<td style="{_NAME_STYLE}"><code>{escape(shown(one.name, 500))}</code></td>'
-    return f"<tr><td>{word}</td>{name}{cells}</tr>"
+    cells = "".join(
+        f'<td style="{_NUMBER_STYLE}">{"" if size is None else f"{size:,} B"}</td>'
+        for size in ((one.old, one.new) if with_old else (one.new,))
+    )
+    return f"{first}{name}{cells}</tr>"
 
 
 def compare(
