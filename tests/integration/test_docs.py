@@ -71,6 +71,22 @@ def test_instance_page(tmp_path, environment):
     assert "OK: artifact" in log.read_text()
 
 
+def test_diff_page(tmp_path, environment):
+    typed = blocks("diff.md", "sh")
+    first, rest = (
+        subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", script], cwd=tmp_path, env=environment,
+            capture_output=True, text=True, timeout=120, check=True,
+        )
+        for script in typed
+    )  # fmt: skip
+
+    assert [first.stdout] == blocks("diff.md", "text")
+    assert "changed  8.59 kB -> 8.87 kB  weights.npz" in rest.stdout
+    assert rest.stdout.endswith("exit code 1\nno difference\n")
+    assert "believed unchecked" in rest.stderr
+
+
 def test_the_policy_of_the_mlserver_page_is_one(tmp_path):
     (text,) = blocks("mlserver.md", "toml")
 
