@@ -19,6 +19,7 @@ _CHANCE = (
     (r"datetime\.datetime\([^()]*\btzinfo=[\w.]+\)", "TIME"),
     (r"digest=b'(?:[^'\\]|\\.)*'|digest=b\"(?:[^\"\\]|\\.)*\"", "DIGEST"),
     (r"sha256 [0-9a-f]{12}", "sha256 DIGEST"),
+    (r"\d[\d,]* B</td>", "SIZE</td>"),  # of a pickle, by the versions of who wrote it
 )
 
 

@@ -60,14 +60,8 @@ class ManifestDiff(NamedTuple):
         return bool(self.changed or self.added or self.missing)
 
     def __str__(self) -> str:
-        """Return one bounded line, such as "changed: 'a.bin' (1.2 MB); missing: 'b', 'c'"."""
-        known = self._sizes()
-        groups = (
-            f"{word}: {_listed([(n, str(known[n])) for n in names[:_NAMED]], len(names))}"
-            for word, names in self.groups()
-            if names
-        )
-        return "; ".join(groups)
+        """Return one bounded line, such as "changed: 'a.bin'; missing: 'b', 'c'"; without sizes."""
+        return "; ".join(f"{word}: {_listed(names)}" for word, names in self.groups() if names)
 
     def groups(self) -> tuple[tuple[Word, tuple[str, ...]], ...]:
         """Return the names by what is the matter with them, in the order in which it is told."""
@@ -115,9 +109,9 @@ def size_text(size: int) -> str:
     return f"{value:.3g} {unit}"
 
 
-def _listed(files: list[tuple[str, str]], count: int) -> str:
-    said = ", ".join(f"'{shown(name, 80)}'" + f" ({size})" * bool(size) for name, size in files)
-    return said if count <= len(files) else f"{said} and {count - len(files):,} more"
+def _listed(names: tuple[str, ...]) -> str:
+    said = ", ".join(f"'{shown(name, 80)}'" for name in names[:_NAMED])
+    return said if len(names) <= _NAMED else f"{said} and {len(names) - _NAMED:,} more"
 
 
 def _html_row(word: Word, one: Sizes | int, *, with_old: bool) -> str:

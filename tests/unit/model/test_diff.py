@@ -55,10 +55,7 @@ def test_sizes_of_both_where_both_are_at_hand(models):
         ("grown", "swapped"), ("come",), ("gone",),
         (("come", None, 13), ("gone", 11, None), ("grown", 5, 9), ("swapped", 7, 7)),
     )  # fmt: skip
-    assert str(found) == (
-        "changed: 'grown' (5 B -> 9 B), 'swapped' (7 B); "
-        "added: 'come' (13 B); missing: 'gone' (11 B)"
-    )
+    assert str(found) == "changed: 'grown', 'swapped'; added: 'come'; missing: 'gone'"
     assert not compare(old, old)
 
 
@@ -68,8 +65,6 @@ def test_a_manifest_by_files_does_not_say_what_a_file_measured(models):
     assert [(s.name, s.old, s.new) for s in found.sizes] == [
         ("come", None, 13), ("gone", None, None), ("grown", None, 9), ("swapped", None, 7),
     ]  # fmt: skip
-    assert "'gone'" in str(found)
-    assert "()" not in str(found)
     assert found.to_dict()["sizes"]["gone"] == {"old": None, "new": None}
 
 
@@ -106,8 +101,7 @@ def test_names_are_hostile():
     for text in (str(found), page.said):
         assert "\\n\\x1b[31m\\u202e" in text
         assert not {"\n", "\x1b", "\u202e"} & set(text)
-    assert "0 B" in str(found)  # an empty file is not an unknown size
-    assert "0 B" in page.said
+    assert "0 B" in page.said  # an empty file is not an unknown size
 
 
 def test_nothing_differs():
