@@ -66,10 +66,12 @@ def test_refusal_leaves_nothing(own, admitted, tmp_path):
     with pytest.raises(PolicyRefused) as refused:
         admitted(folder)
     assert refused.value.verdict.diff.changed == ("model.joblib",)
+    assert refused.value.verdict.diff.sizes == (("model.joblib", None, 5),)
     (folder / "more.py").touch()
     with pytest.raises(PolicyRefused) as refused:
         admitted(folder)
     assert refused.value.verdict.diff.added == ("more.py",)
+    assert ("more.py", None, 0) in refused.value.verdict.diff.sizes
     assert [p.name for p in (tmp_path / "store").iterdir()] == [".lock"]
 
 

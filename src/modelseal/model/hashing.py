@@ -13,7 +13,7 @@ import hashlib
 import os
 from typing import TYPE_CHECKING, Protocol
 
-from modelseal.errors import Undecided, shown
+from modelseal.errors import FormatError, Undecided, shown
 from modelseal.files import translated
 from modelseal.formats import oms
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     Progress = Callable[[int], None]
 
 BUFFER = 1024 * 1024  # bytes
+_MOST_SHARDS = 1_000_000  # of a file, which can be sparse and of any size; no bundle has as many
 _THREADS = 8  # more do not help: memory is the limit then
 _AHEAD = 64 * 1024 * 1024  # bytes from which a second thread that reads pays
 _AHEAD_BUFFER = 4 * 1024 * 1024  # bytes; smaller ones cost more in waking the thread than they gain
@@ -48,11 +49,12 @@ def resources(
     with the number of bytes of each step.
 
     Raises:
-        Undecided: the file cannot be read or changed while it was read.
+        FormatError: far too many shards. Undecided: the file cannot be read or changed while it
+            was read.
     """
     with translated(file.name):
         before = os.fstat(file.fd)
-        ranges = _ranges(before.st_size, how.shard_size)
+        ranges = _ranges(file.name, before.st_size, how.shard_size)
         if sink is None and len(ranges) > 1:
             found = _side_by_side(file, ranges, how.hash_type, progress)
         else:
@@ -67,15 +69,25 @@ def resources(
 
 
 def names(file: str, size: int, how: oms.Serialization) -> list[str]:
-    """Return the names of the resources that a file of this `size` is."""
+    """Return the names of the resources that a file of this `size` is.
+
+    Raises:
+        FormatError: far too many shards.
+    """
     if how.shard_size is None:
         return [file]
-    return [oms.shard_name(file, *part) for part in _ranges(size, how.shard_size)]
+    return [oms.shard_name(file, *part) for part in _ranges(file, size, how.shard_size)]
 
 
-def _ranges(size: int, shard: int | None) -> list[tuple[int, int]]:
+def _ranges(name: str, size: int, shard: int | None) -> list[tuple[int, int]]:
     if shard is None:
         return [(0, size)]
+    if size > shard * _MOST_SHARDS:
+        raise FormatError(
+            "too-many-shards",
+            f"'{shown(name)}' would be more than {_MOST_SHARDS:,} shards of {shard:,} bytes.",
+            "Check the size of the file; when signing, use larger shards.",
+        )
     return [(start, min(start + shard, size)) for start in range(0, size, shard)]
 
 

@@ -136,3 +136,12 @@ def test_a_link_to_a_fifo_is_refused(model):
     os.mkfifo(model / "fifo")
     (model / "a-link").symlink_to("fifo")
     assert refusal(model).code == "special-file"
+
+
+def test_a_sparse_file_of_any_size_is_not_cut_into_any_number_of_shards(model):
+    signed = manifest.of_folder(model, how=oms.serialization(shard_size=20))
+    with (model / "sub" / "x").open("wb") as file:
+        file.truncate(2**43)
+    with pytest.raises(FormatError) as refused:
+        manifest.of_folder(model, how=signed.serialization)
+    assert refused.value.code == "too-many-shards"

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A refused verdict has the sizes of what differs, as JSON and in its table."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+from in_process import invoke as run
+
+from modelseal.model import manifest, tree
+from modelseal.policy.verify import check_managed
+from modelseal.seal import keys, managed
+
+
+@pytest.fixture
+def model(tmp_path):
+    folder = tmp_path / "model"
+    folder.mkdir()
+    for name, size in (("grown", 1000), ("gone", 2000), ("same", 3000)):
+        (folder / name).write_bytes(bytes(size))
+    assert run("key", "generate", tmp_path / "k.key").exit_code == 0
+    return folder
+
+
+def tampered(model, *options):
+    done = run("sign", model, "--key", model.parent / "k.key", *options)
+    assert done.exit_code == 0, done.output
+    (model / "grown").write_bytes(bytes(1234))
+    (model / "gone").unlink()
+    (model / "come <b>").write_bytes(bytes(5678))
+
+
+def as_json(model, key):
+    done = run("verify", model, "--key", key, "--format", "json")
+    (said,) = json.loads(done.output)
+    assert (done.exit_code, said["code"]) == (1, "digest-mismatch")
+    return said["diff"]
+
+
+@pytest.mark.parametrize(("options", "known"), [((), False), (("--shard-size", 300), True)])
+def test_json_has_the_sizes_that_are_known(model, options, known):
+    tampered(model, *options)
+    assert as_json(model, model.parent / "k.pub") == {
+        "changed": ["grown"],
+        "added": ["come <b>"],
+        "missing": ["gone"],
+        "sizes": {
+            "come <b>": {"old": None, "new": 5678},
+            "gone": {"old": 2000 if known else None, "new": None},
+            "grown": {"old": 1000 if known else None, "new": 1234},
+        },
+    }
+
+
+def test_the_table_has_them_too(model):
+    tampered(model, "--shard-size", 300)
+    believed = managed.TrustedKey(keys.load_public(model.parent / "k.pub"))
+    html = check_managed(model, believed)._repr_html_()
+    for text in ("come &lt;b&gt;", "5,678 B", "2,000 B", "1,000 B", "1,234 B"):
+        assert text in html
+    assert "<b>" not in html.replace("<b style", "")
+
+
+def test_one_file(model):
+    assert run("sign", model / "same", "--key", model.parent / "k.key").exit_code == 0
+    (model / "same").write_bytes(b"other")
+    said = as_json(model / "same", model.parent / "k.pub")
+    assert said["sizes"] == {"same": {"old": None, "new": 5}}
+
+
+def test_sizes_cost_no_look_at_the_files(model, monkeypatch):
+    """The walk has them: just as many calls with them as without."""
+    calls = []
+    for name in ("open", "fstat", "stat", "scandir", "pread", "preadv"):
+        real = getattr(os, name)
+        counted = lambda *a, real=real, name=name, **k: calls.append(name) or real(*a, **k)  # noqa: E731
+        monkeypatch.setattr(tree.os, name, counted)
+    manifest.of_folder(model)
+    without = list(calls)
+    calls.clear()
+    sizes: dict[str, int] = {}
+    manifest.of_folder(model, sizes=sizes)
+    assert calls == without
+    assert sizes == {"grown": 1000, "gone": 2000, "same": 3000}
