@@ -85,7 +85,7 @@ def add_serialization(parser: argparse.ArgumentParser | argparse._ArgumentGroup)
         "--hash-type", choices=("sha256", "blake2b", "blake3"), default="sha256",
         help="The hash of an OpenSSF model signature. [default: sha256]",
     )  # fmt: skip
-    add("--shard-size", type=int, metavar="BYTES", help="Sign by shards of this size.")
+    add("--shard-size", type=int, metavar="BYTES", help="By shards of this size, not by files.")
     add("--allow-symlinks", action="store_true", help="Follow links that stay in the model.")
     add(
         "--ignore-path", dest="ignored", action="append", default=[], type=Path, metavar="PATH",

@@ -76,7 +76,7 @@ def _hashed(path: Path, given: Listing | None, other: Path, progress: Progress |
     names = given.manifest.file_names() if given else frozenset()
     if names == {oms.SINGLE_FILE}:
         raise _not_comparable("One is a folder, the other lists a single file.")
-    ignored = manifest.to_be_left_out(path, (other,) if given else ())
+    ignored = manifest.within(path, (other,) if given else ())
     ignored |= manifest.BUNDLE_NAMES - names
     ignored |= frozenset(given.manifest.ignored if given else ())
     return Listing(manifest.of_folder(path, ignored, progress, how, sizes=sizes), sizes)

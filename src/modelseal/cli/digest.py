@@ -48,7 +48,7 @@ def run(options: Options) -> int:
     with byte_progress("Hashing") as progress:
         if is_folder(path):
             signatures = filter(there, (path / name for name in manifest.BUNDLE_NAMES))
-            ignored = manifest.to_be_left_out(path, (*options.ignored, *signatures))
+            ignored = manifest.within(path, (*options.ignored, *signatures))
             found = manifest.of_folder(path, ignored, progress, how, sizes=sizes)
         else:
             found = manifest.of_file(path, progress, how, sizes=sizes)
@@ -56,6 +56,7 @@ def run(options: Options) -> int:
         print_json({"model": str(path), **listing.to_dict(found, sizes)})
         return ACCEPTED
     answer(f"sha256:{found.root().hex()}")
+    label = "" if how.hash_type == "sha256" else f"{how.hash_type}:"
     for resource in found.resources:
-        answer(f"  {resource.digest.hex()}  {shown(resource.name)}")
+        answer(f"  {label}{resource.digest.hex()}  {shown(resource.name)}")
     return ACCEPTED

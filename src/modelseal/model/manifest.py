@@ -74,7 +74,7 @@ def of_file(
         return oms.manifest(read(file, how, progress), (), how)
 
 
-def to_be_left_out(folder: Path, paths: Iterable[Path]) -> frozenset[str]:
+def within(folder: Path, paths: Iterable[Path]) -> frozenset[str]:
     """Return the names to leave out: the defaults, and those of `paths` that are in the folder."""
     root = folder.resolve()
     # Not resolve(): a link is left out itself, not what it leads to.

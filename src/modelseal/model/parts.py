@@ -37,12 +37,20 @@ def compare(old: Path, new: Path, read: Callable[[OpenFile], Mapping[str, Part]]
     Raises:
         FormatError: what `read` refuses. UsageError, Undecided: missing, unreadable, changed.
     """
-    with tree.single(old) as file, translated(file.name):
-        before = read(file)
-    with tree.single(new) as file, translated(file.name):
-        after = read(file)
+    before, after = _read(old, read, "old"), _read(new, read, "new")
     sizes = ({name: part.size for name, part in parts.items()} for parts in (before, after))
     return differing(before, after, *sizes)
+
+
+def _read(
+    path: Path, read: Callable[[OpenFile], Mapping[str, Part]], which: str
+) -> Mapping[str, Part]:
+    try:
+        with tree.single(path) as file, translated(file.name):
+            return read(file)
+    except FormatError as error:
+        message = f"{error.message.removesuffix('.')} (the {which} one)."
+        raise FormatError(error.code, message, error.hint) from error
 
 
 def metadata_name(key: str) -> str:

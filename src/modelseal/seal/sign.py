@@ -18,7 +18,7 @@ from modelseal.formats import bundle as bundle_format
 from modelseal.formats import dsse, intoto, oms
 from modelseal.formats.strict import b64encode
 from modelseal.model import manifest, stat_cache
-from modelseal.model.manifest import BUNDLE_NAME, BUNDLE_NAMES
+from modelseal.model.manifest import BUNDLE_NAME, BUNDLE_NAMES, within
 from modelseal.seal import identity, managed, trust
 from modelseal.seal.find import FILE_SUFFIX, OLD_FILE_SUFFIX, next_bundle
 
@@ -205,9 +205,7 @@ def _planned(
     cache = _notes(path, target, folder=is_folder) if way.update else None
     if is_folder:
         others = (path / name for name in BUNDLE_NAMES)
-        ignored = manifest.to_be_left_out(
-            path, (target, *way.ignored, *filter(files.there, others))
-        )
+        ignored = within(path, (target, *way.ignored, *filter(files.there, others)))
         found = manifest.of_folder(path, ignored, progress, way.serialization, cache)
     else:
         how = way.serialization if way.files_as_models else None

@@ -45,7 +45,10 @@ def test_tensors_are_shown_under_their_file(models):
     done = run("diff", *models)
     assert done.exit_code == 1
     assert "  changed  144 B -> 152 B  grown.npy" in done.output
-    assert "not compared by tensor: The GGUF file" in done.output  # and all else is told
+    assert (
+        "not compared by tensor: The GGUF file does not begin as one" in done.output
+    )  # and all else is told
+    assert "(the old one)" in done.output
     assert "missing" in done.output
     said = json.loads(run("diff", *models, "--format", "json").output)
     assert said["tensors"]["w.npz"]["changed"] == ["grown.npy"]
@@ -126,3 +129,4 @@ def test_digest_is_the_root_of_the_manifest(models):
     assert run("digest", models[0]).output.splitlines()[0] == root
     assert json.loads(run("digest", models[0], "--format", "json").output)["root"] == root
     assert run("digest", models[0] / "missing").exit_code == 2
+    assert "  blake3:" in run("digest", models[0], "--hash-type", "blake3").output
