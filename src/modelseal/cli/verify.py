@@ -234,7 +234,7 @@ def _believed(named: Sequence[str], chain: str | None) -> Managed:
 
 
 def _print(verdict: Verdict) -> None:
-    from modelseal.policy.verdict import STAT_CACHE
+    from modelseal.policy.verdict import NOTE, STAT_CACHE
 
     name = shown(verdict.model)
     if verdict:
@@ -242,7 +242,7 @@ def _print(verdict: Verdict) -> None:
         signed = f"signed by {shown(str(verdict.signer))}{when}"
         answer(f"{styled('OK ', 'green')}{name}: {signed}")
         for check in verdict.checks:
-            if check.name == STAT_CACHE:
+            if check.name in {NOTE, STAT_CACHE}:
                 say(f"note: {check.detail}")
         for path in verdict.not_signed:
             say(f"note: '{shown(path)}' was left out by the signer and not checked")

@@ -17,6 +17,7 @@ from modelseal.formats.strict import (
     as_kind,
     b64decode,
     b64encode,
+    known,
     member,
     optional,
     parse_json,
@@ -99,11 +100,11 @@ def parse(data: bytes) -> Bundle:
             f"The bundle has the media type '{shown(media_type)}', which is not a Sigstore bundle.",
             "Sign again with a current client, or check that this is the right file.",
         )
-    _known(obj, "bundle", "mediaType", "verificationMaterial", "messageSignature", "dsseEnvelope")
+    known(obj, "bundle", "mediaType", "verificationMaterial", "messageSignature", "dsseEnvelope")
     material = member(obj, "verificationMaterial", dict, what="bundle")
     certificates, key_hint, raw_key = _key_material(material)
     stamps = optional(material, "timestampVerificationData", dict, what="bundle") or {}
-    _known(stamps, "timestamp data", "rfc3161Timestamps")
+    known(stamps, "timestamp data", "rfc3161Timestamps")
     return Bundle(
         media_type=media_type,
         certificates=certificates,
@@ -119,14 +120,6 @@ def parse(data: bytes) -> Bundle:
     )
 
 
-def _known(obj: dict[str, Any], what: str, *names: str) -> None:
-    unknown = sorted(obj.keys() - set(names))
-    if unknown:
-        raise FormatError(
-            "unknown-member", f"The {what} has an unknown member '{shown(unknown[0], 40)}'."
-        )
-
-
 def _items(obj: dict[str, Any], name: str) -> list[dict[str, Any]]:
     items = optional(obj, name, list, what="bundle") or []
     if len(items) > _MAX_ITEMS:
@@ -140,7 +133,7 @@ def _bytes(obj: dict[str, Any], name: str, what: str) -> bytes:
 
 def _only_bytes(obj: dict[str, Any], name: str, what: str) -> bytes:
     """Return the one member of an object that has just that."""
-    _known(obj, what, name)
+    known(obj, what, name)
     return _bytes(obj, name, what)
 
 
@@ -158,7 +151,7 @@ def _key_material(
     material: dict[str, Any],
 ) -> tuple[tuple[bytes, ...], str | None, bytes | None]:
     kinds = ("certificate", "x509CertificateChain", "publicKey")
-    _known(
+    known(
         material, "verification material", *kinds, "tlogEntries", "timestampVerificationData"
     )  # fmt: skip
     present = [kind for kind in kinds if material.get(kind) is not None]
@@ -168,12 +161,12 @@ def _key_material(
         )
     inner = member(material, present[0], dict, what="verification material")
     if present[0] == "publicKey":
-        _known(inner, "public key", "hint", "rawBytes", "keyDetails")
+        known(inner, "public key", "hint", "rawBytes", "keyDetails")
         raw = _bytes(inner, "rawBytes", "public key") if "rawBytes" in inner else None
         return (), optional(inner, "hint", str, what="public key") or "", raw
     if present[0] == "certificate":
         return (_only_bytes(inner, "rawBytes", "certificate"),), None, None
-    _known(inner, "certificate chain", "certificates")
+    known(inner, "certificate chain", "certificates")
     chain = tuple(_only_bytes(c, "rawBytes", "certificate") for c in _items(inner, "certificates"))
     if not chain:
         raise FormatError("no-key-material", "The certificate chain of the bundle is empty.")
@@ -182,12 +175,12 @@ def _key_material(
 
 def _entry(obj: dict[str, Any]) -> LogEntry:
     what = "log entry"
-    _known(
+    known(
         obj, what, "logIndex", "logId", "kindVersion", "integratedTime", "inclusionPromise",
         "inclusionProof", "canonicalizedBody",
     )  # fmt: skip
     kind = member(obj, "kindVersion", dict, what=what)
-    _known(kind, "kind version", "kind", "version")
+    known(kind, "kind version", "kind", "version")
     promise = optional(obj, "inclusionPromise", dict, what=what)
     proof = optional(obj, "inclusionProof", dict, what=what)
     return LogEntry(
@@ -204,12 +197,12 @@ def _entry(obj: dict[str, Any]) -> LogEntry:
 
 def _proof(obj: dict[str, Any]) -> InclusionProof:
     what = "inclusion proof"
-    _known(obj, what, "logIndex", "rootHash", "treeSize", "hashes", "checkpoint")
+    known(obj, what, "logIndex", "rootHash", "treeSize", "hashes", "checkpoint")
     hashes = optional(obj, "hashes", list, what=what) or []
     if len(hashes) > _MAX_ITEMS:
         raise FormatError("too-many", f"The {what} has more than {_MAX_ITEMS} hashes.")
     checkpoint = optional(obj, "checkpoint", dict, what=what) or {}
-    _known(checkpoint, "checkpoint", "envelope")
+    known(checkpoint, "checkpoint", "envelope")
     return InclusionProof(
         log_index=_int(obj, "logIndex", what),
         root_hash=_bytes(obj, "rootHash", what),
@@ -230,12 +223,12 @@ def _content(obj: dict[str, Any]) -> MessageSignature | dsse.Envelope:
         return dsse.parse(envelope)
     if message is None:  # unreachable; tells the type checker so
         raise FormatError("no-signature", "The bundle has no signature.")
-    _known(message, "message signature", "messageDigest", "signature")
+    known(message, "message signature", "messageDigest", "signature")
     signature = _bytes(message, "signature", "message signature")
     digest = optional(message, "messageDigest", dict, what="message signature")
     if digest is None:
         return MessageSignature(signature)
-    _known(digest, "message digest", "algorithm", "digest")
+    known(digest, "message digest", "algorithm", "digest")
     return MessageSignature(
         signature,
         _bytes(digest, "digest", "message digest"),

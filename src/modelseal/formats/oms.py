@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 
 from modelseal.errors import FormatError, shown
 from modelseal.formats.intoto import Statement, Subject
-from modelseal.formats.strict import as_kind, member, optional
+from modelseal.formats.strict import as_kind, known, member, optional
 
 PREDICATE_TYPE = "https://model_signing/signature/v1.0"
 OLD_PREDICATE_TYPE = "https://model_signing/Digests/v0.1"  # model-signing 0.2; read, never written
@@ -106,11 +106,13 @@ def manifest(
     names = [r.name for r in resources]
     if len(set(names)) != len(names):
         raise FormatError("duplicate-name", "The manifest lists a file twice.")
-    if how.shard_size is None:
-        for name in names:
-            check_name(name)
-    else:
-        _check_shards(names, how.shard_size)
+    files = (
+        {check_name(name) for name in names}
+        if how.shard_size is None
+        else _check_shards(names, how.shard_size)
+    )
+    if SINGLE_FILE in files and len(files) > 1:
+        raise _bad_name(SINGLE_FILE)
     return Manifest(tuple(sorted(resources)), tuple(sorted(ignored)), how)
 
 
@@ -131,8 +133,11 @@ def split_shard(name: str) -> tuple[str, int, int]:
     return check_name(match[1]), int(match[2]), int(match[3])
 
 
-def _check_shards(names: list[str], size: int) -> None:
-    """Check that the shards of every file follow each other, all but the last of full size."""
+def _check_shards(names: list[str], size: int) -> set[str]:
+    """Return the files, having checked that the shards of each follow each other.
+
+    All but the last have the full size.
+    """
     found: dict[str, list[tuple[int, int]]] = {}
     for name in names:
         file, start, end = split_shard(name)
@@ -147,6 +152,7 @@ def _check_shards(names: list[str], size: int) -> None:
                     "bad-shard", f"The shards of '{shown(file)}' leave a gap or overlap."
                 )
             expected = end
+    return set(found)
 
 
 def check_name(name: str) -> str:
@@ -166,12 +172,16 @@ def check_name(name: str) -> str:
     parts = raw.split(b"/")
     bad = any(p in {b"", b".", b".."} or len(p) > _PART_LIMIT for p in parts)
     if bad or b"\0" in raw or len(raw) > _NAME_LIMIT:
-        raise FormatError(
-            "bad-name",
-            f"The manifest has the name '{shown(name)}', which is not a path inside the model.",
-            "Do not use this model: a well-meant signer does not write such names.",
-        )
+        raise _bad_name(name)
     return name
+
+
+def _bad_name(name: str) -> FormatError:
+    return FormatError(
+        "bad-name",
+        f"The manifest has the name '{shown(name)}', which is not a path inside the model.",
+        "Do not use this model: a well-meant signer does not write such names.",
+    )
 
 
 def old_pae(payload_type: str, payload: bytes) -> bytes:
@@ -229,6 +239,7 @@ def from_statement(statement: Statement) -> Manifest:
         )
     if len(statement.subjects) != 1:
         raise FormatError("subject-count", "A model signature must have exactly one subject.")
+    known(statement.predicate, "predicate", "resources", "serialization")
     how, ignored = as_described(
         member(statement.predicate, "serialization", dict, what="predicate")
     )
@@ -253,12 +264,16 @@ def _from_subjects(statement: Statement) -> Manifest:
 
 
 def as_described(obj: dict[str, Any]) -> tuple[Serialization, tuple[str, ...]]:
-    """Return what `described` said: how it was serialized, and what was left out.
+    """Return what `described` said: how it was serialized, and what was left out (spec 5.2.2).
+
+    A member that is not known may change which files are meant, so it is refused, as the schema
+    says. Of a resource, which has its name and digest, such members are ignored (spec 5.2.1).
 
     Raises:
         FormatError: a way that is not known.
     """
     what = "serialization"
+    known(obj, what, "method", "hash_type", "shard_size", "allow_symlinks", "ignore_paths")
     method = member(obj, "method", str, what=what)
     hash_type = member(obj, "hash_type", str, what=what)
     if method not in {"files", "shards"} or hash_type not in HASHES:
@@ -266,13 +281,13 @@ def as_described(obj: dict[str, Any]) -> tuple[Serialization, tuple[str, ...]]:
     size = obj.get("shard_size")
     if type(size) is float and size.is_integer():
         size = int(size)  # model-signing 1.1 writes 200.0
-    if (method == "shards") != (size is not None):
+    if (method == "shards") != ("shard_size" in obj):
         raise _unsupported(f"as '{shown(method)}' with the shard size {shown(str(size))}")
     paths = optional(obj, "ignore_paths", list, what=what) or []
     how = serialization(
         hash_type,
-        shard_size=None if size is None else as_kind(size, int, what="shard size"),
-        allow_symlinks=optional(obj, "allow_symlinks", bool, what=what) or False,
+        shard_size=as_kind(size, int, what="shard size") if "shard_size" in obj else None,
+        allow_symlinks=member(obj, "allow_symlinks", bool, what=what),
     )
     return how, tuple(as_kind(p, str, what="ignored path") for p in paths)
 

@@ -86,6 +86,19 @@ def optional(obj: dict[str, Any], name: str, kind: type[T], *, what: str) -> T |
     return None if obj.get(name) is None else member(obj, name, kind, what=what)
 
 
+def known(obj: dict[str, Any], what: str, *names: str) -> None:
+    """Check that `obj` has no other members than `names`.
+
+    Raises:
+        FormatError: it has one ("unknown-member").
+    """
+    unknown = sorted(obj.keys() - set(names))
+    if unknown:
+        raise FormatError(
+            "unknown-member", f"The {what} has an unknown member '{shown(unknown[0], 40)}'."
+        )
+
+
 def b64decode(text: str, *, what: str) -> bytes:
     """Return the bytes of canonical standard base64 (RFC 4648 section 4).
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from modelseal.errors import shown
-from modelseal.policy.verdict import Check, Verdict, left_out
+from modelseal.policy.verdict import NOTE, Check, Verdict, left_out
 
 if TYPE_CHECKING:
     from modelseal.model.diff import ManifestDiff
@@ -28,6 +28,7 @@ def evaluate(
     """
     signer = authenticated.signer
     checks = [Check("signature", passed=True, detail=f"signed by {_named(signer)}")]
+    checks += [Check(NOTE, passed=True, detail=note) for note in authenticated.notes]
 
     def refused(check: str, code: str, message: str, hint: str) -> Verdict:
         checks.append(Check(check, passed=False, detail=message))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 Status = Literal["accepted", "refused", "undecided"]
 _COLOURS = {"accepted": "#1a7f37", "refused": "#cf222e", "undecided": "#9a6700"}
+NOTE = "note"  # the check that says what is unusual about a good signature
 STAT_CACHE = "stat cache"  # the check that says that files were believed unread
 
 

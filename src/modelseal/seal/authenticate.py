@@ -30,7 +30,8 @@ class Authenticated(NamedTuple):
     """What a checked bundle says: `signer` signed `manifest` at `time` (UTC).
 
     By a key or a certificate of its own there may be no trusted time and no log entry.
-    For an artifact the manifest has one resource, named `oms.SINGLE_FILE`.
+    For an artifact the manifest has one resource, named `oms.SINGLE_FILE`. `notes` are what people
+    should know about a signature that is good.
     """
 
     signer: identity.Identity
@@ -39,6 +40,7 @@ class Authenticated(NamedTuple):
     manifest: oms.Manifest
     log_index: int | None
     trust: str
+    notes: tuple[str, ...] = ()
 
 
 def authenticate(data: bytes, trust: TrustRoot, verifier: Verifier = "modelseal") -> Authenticated:

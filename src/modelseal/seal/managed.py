@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.x509 import verification
 
 from modelseal.errors import FormatError, Unverified, shown
 from modelseal.formats import bundle as bundle_format
 from modelseal.formats import dsse, intoto, oms
-from modelseal.seal import keys
+from modelseal.seal import hint, keys
 from modelseal.seal.authenticate import Authenticated, Kind, signed_digest
 from modelseal.seal.identity import Identity
 from modelseal.seal.verify import by_key, certificate, content
@@ -51,13 +52,14 @@ def authenticate(data: bytes, believed: Managed, trust: TrustRoot | None = None)
         FormatError, Unverified: the first thing that is wrong.
     """
     bundle = bundle_format.parse(data)
+    notes: tuple[str, ...] = ()
     if isinstance(believed, TrustedKey):
-        signer, time = _by_key(bundle, believed.key, trust)
+        signer, time, notes = _by_key(bundle, believed.key, trust)
     else:
         signer, time = _by_certificate(bundle, believed.roots, trust)
     kind, manifest = signed(bundle)
     index = bundle.entries[0].log_index if bundle.entries and trust else None
-    return Authenticated(signer, time, kind, manifest, index, source_of(trust))
+    return Authenticated(signer, time, kind, manifest, index, source_of(trust), notes)
 
 
 def source_of(trust: TrustRoot | None) -> str:
@@ -67,35 +69,33 @@ def source_of(trust: TrustRoot | None) -> str:
 
 def _by_key(
     bundle: Bundle, key: PublicKey, trust: TrustRoot | None
-) -> tuple[Identity, datetime | None]:
+) -> tuple[Identity, datetime | None, tuple[str, ...]]:
+    """Return the signer, the time, and what is unusual about how the bundle names the key."""
     if bundle.certificates:
         raise Unverified(
             "not-by-key",
             "The bundle was signed with a certificate, not a key.",
             "Verify it with --identity and --issuer, or with --certificate-chain.",
         )
-    pem_hint, der_hint = keys.hints(key)
-    if isinstance(bundle.content, dsse.Envelope):
-        _check_hint(bundle, key, (pem_hint, der_hint))
+    signer = Identity(f"sha256:{keys.hints(key)[0]}", KEY)
+    statement = isinstance(bundle.content, dsse.Envelope)
+    notes = hint.check(bundle, key) if statement else ()
+    _check_kind(bundle, key)
     if _is_old(bundle):
         _check_signature(bundle, key)
-        return Identity(f"sha256:{pem_hint}", KEY), None
+        return signer, None, notes
     times = by_key.verify(bundle, key, trust, _artifact(bundle))
-    return Identity(f"sha256:{pem_hint}", KEY), times[0] if times else None
+    return signer, times[0] if times else None, notes
 
 
-def _check_hint(bundle: Bundle, key: PublicKey, known: tuple[str, str]) -> None:
-    """Check that the bundle names `key`: by its PEM text (spec 4.1) or, as some do, its DER."""
-    raw = bundle.raw_key
-    hint = (bundle.key_hint or "").lower()
-    if hint in known or (not hint and (raw is None or raw.strip() == keys.public_pem(key).strip())):
-        return
-    raise Unverified(
-        "key-mismatch",
-        f"The bundle names the key '{shown(hint or 'in it', 80)}', not '{known[0]}'.",
-        "A key is named by the SHA-256 of its PEM text, as `modelseal key` writes it. "
-        "Verify with the key of whoever released the model.",
-    )
+def _check_kind(bundle: Bundle, key: PublicKey) -> None:
+    """Check that OMS has statements signed with such a key (spec 4.2, algorithm registry)."""
+    if isinstance(bundle.content, dsse.Envelope) and not isinstance(key, EllipticCurvePublicKey):
+        raise FormatError(
+            "unsupported-key",
+            "Models are signed with P-256, P-384 or P-521 keys.",
+            "Ask for a signature by such a key.",
+        )
 
 
 def _by_certificate(
@@ -107,12 +107,21 @@ def _by_certificate(
             "The bundle was signed with a key, not a certificate.",
             "Verify it with --key.",
         )
+    if isinstance(bundle.content, dsse.Envelope) and not bundle.chained:
+        # Spec 11.1: one certificate is of the method sigstore, which has log entries.
+        raise Unverified(
+            "not-by-certificate",
+            "The bundle was signed by an identity, not with a certificate of one's own CA.",
+            "Verify it with --identity and --issuer.",
+        )
     chain = tuple(certificate.load(der) for der in bundle.certificates)
     times = _stamped(bundle, trust)
     path = _path(chain, roots, times[0] if times else datetime.now(UTC))
     certificate.check_usage(path)
-    _check_signature(bundle, certificate.key_of(path[0]))
     leaf = path[0]
+    key = certificate.key_of(leaf)
+    _check_kind(bundle, key)
+    _check_signature(bundle, key)
     subject = leaf.subject.rfc4514_string() or f"serial {leaf.serial_number:x}"
     signer = Identity(subject, leaf.issuer.rfc4514_string())
     return signer, times[0] if times else None

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from html import escape
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from modelseal.model.hashing import Progress
     from modelseal.seal.authenticate import Kind
     from modelseal.seal.signers import Signer
+
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 @dataclass(frozen=True)
@@ -275,9 +279,13 @@ def _known(
 
 
 def _refuse_control_characters(found: oms.Manifest) -> None:
-    """Refuse to sign names that no tool prints as they are; verification reads them."""
+    """Refuse to sign names that act on a terminal; verification reads them.
+
+    Other names that do not print as they are, such as those with a joiner or an ideographic space,
+    are somebody's language.
+    """
     for resource in found.resources:
-        if not resource.name.isprintable():
+        if _CONTROL.search(resource.name):
             raise FormatError(
                 "name-not-printable",
                 f"The name '{shown(resource.name)}' has a control character.",
