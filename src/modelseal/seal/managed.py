@@ -138,10 +138,26 @@ def _stamped(bundle: Bundle, trust: TrustRoot | None) -> tuple[datetime, ...]:
     )
 
 
+def _may_issue(
+    _policy: verification.Policy, _ca: x509.Certificate, usage: x509.KeyUsage | None
+) -> None:
+    """Check that a CA that says what its key is for says so of certificates (RFC 5280 6.1.4 n).
+
+    One that `openssl req -x509` makes does not say.
+
+    Raises:
+        ValueError: its key is for something else.
+    """
+    if usage is not None and not usage.key_cert_sign:
+        raise ValueError("the CA is not for certificates")
+
+
 # Certificates of a private CA are no web certificates: no subject alternative name is needed.
 _LEAF = verification.ExtensionPolicy.permit_all()
-_CA = verification.ExtensionPolicy.webpki_defaults_ca().may_be_present(
-    x509.ExtendedKeyUsage, verification.Criticality.AGNOSTIC, None
+_CA = (
+    verification.ExtensionPolicy.webpki_defaults_ca()
+    .may_be_present(x509.ExtendedKeyUsage, verification.Criticality.AGNOSTIC, None)
+    .may_be_present(x509.KeyUsage, verification.Criticality.AGNOSTIC, _may_issue)
 )
 
 

@@ -53,6 +53,16 @@ class Forge:
         content = {"dsseEnvelope": dsse.to_dict(envelope)}
         return self._bundle(chain, signature, sha256(message).digest(), stamp, content)
 
+    def stamp(self, signature: bytes, at: float = 0) -> dict:
+        """Return the timestamp data of a bundle."""
+        imprint = {
+            "hash_algorithm": {"algorithm": "sha256"},
+            "hashed_message": sha256(signature).digest(),
+        }
+        query = tsp.TimeStampReq({"version": "v1", "message_imprint": imprint, "cert_req": True})
+        token = self.services.tsa.respond(query.dump(), time.time() + at)
+        return {"rfc3161Timestamps": [{"signedTimestamp": _b64(token)}]}
+
     def _signer(self, certified: float = 0, stamped: float = 0):
         now = time.time()
         key = ec.generate_private_key(ec.SECP256R1())
@@ -89,20 +99,12 @@ class Forge:
                 }
             }
         )
-        imprint = {
-            "hash_algorithm": {"algorithm": "sha256"},
-            "hashed_message": sha256(signature).digest(),
-        }
-        query = tsp.TimeStampReq({"version": "v1", "message_imprint": imprint, "cert_req": True})
-        token = self.services.tsa.respond(query.dump(), stamp)
         return {
             "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
             "verificationMaterial": {
                 "certificate": {"rawBytes": leaf},
                 "tlogEntries": [self.services.log.add(entry)],
-                "timestampVerificationData": {
-                    "rfc3161Timestamps": [{"signedTimestamp": _b64(token)}]
-                },
+                "timestampVerificationData": self.stamp(signature, stamp - time.time()),
             },
             **content,
         }

@@ -173,6 +173,28 @@ def test_every_certificate_must_be_valid_now(period, which):
     }  # fmt: skip
 
 
+HALF_AN_HOUR = timedelta(minutes=30)
+
+
+@pytest.mark.parametrize(("minutes_ago", "code"), [(40, ""), (20, "certificate-expired")])
+def test_an_expired_certificate_is_refused_unless_a_trusted_time_says_it_was_valid(
+    forge, minutes_ago, code
+):
+    ca = Authority((None, None, (NOW - DAY, NOW - HALF_AN_HOUR)))
+    data, believed = ca.signed(), TrustedChain((ca.root,))
+    (sig,) = json.loads(data)["dsseEnvelope"]["signatures"]
+    stamp = forge.stamp(b64decode(sig["sig"]), -60 * minutes_ago)
+    data = altered(
+        data, lambda b: b["verificationMaterial"].update(timestampVerificationData=stamp)
+    )
+    assert code_of(authenticate, data, believed) == "certificate-expired"  # nobody is trusted
+    if code:
+        assert code_of(authenticate, data, believed, forge.trust) == code
+        return
+    found = authenticate(data, believed, forge.trust)
+    assert found.time < NOW - HALF_AN_HOUR
+
+
 @pytest.mark.parametrize("lacking", ["code_signing", "key_usage"])
 def test_a_certificate_must_be_for_signing_code(lacking):
     ca = Authority(**{lacking: False})
