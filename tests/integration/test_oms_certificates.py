@@ -11,93 +11,17 @@ from __future__ import annotations
 import json
 import subprocess
 from base64 import b64decode, b64encode
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.hazmat.primitives.asymmetric import ec, padding
+from private_ca import CODE, FUTURE, PAST, SIGNING, TIME, TLS, Holder, Kind, chain, issued, leaf
 
 from modelseal.formats import dsse, intoto
 
 CLIENT = Path(__file__).parents[1] / "conformance" / "oms"
-NOW = datetime.now(UTC).replace(microsecond=0)
-DAY = timedelta(days=1)
-VALID, PAST, FUTURE = (NOW - DAY, NOW + DAY), (NOW - 9 * DAY, NOW - 8 * DAY), (
-    NOW + 8 * DAY, NOW + 9 * DAY,
-)  # fmt: skip
-CODE, TIME, TLS = (
-    ExtendedKeyUsageOID.CODE_SIGNING,
-    ExtendedKeyUsageOID.TIME_STAMPING,
-    ExtendedKeyUsageOID.SERVER_AUTH,
-)
-SIGNING, ISSUING = "digital_signature", "key_cert_sign"
-
-
-@dataclass(frozen=True)
-class Kind:
-    """What a certificate says; None leaves the extension out."""
-
-    name: str
-    ca: bool | None = True
-    usage: str | None = ISSUING
-    purpose: x509.ObjectIdentifier | None = None
-    length: int | None = None
-    period: tuple[datetime, datetime] = VALID
-    identifiers: bool = True
-    curve: ec.EllipticCurve = field(default_factory=ec.SECP384R1)
-    rsa: bool = False
-    extension: x509.ExtensionType | None = None
-
-
-@dataclass(frozen=True)
-class Holder:
-    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
-    certificate: x509.Certificate
-
-
-def leaf(**changed) -> Kind:
-    return Kind(**{"name": "leaf", "ca": False, "usage": SIGNING, "purpose": CODE, **changed})
-
-
-def issued(kind: Kind, issuer: Holder | None) -> Holder:
-    key = rsa.generate_private_key(65537, 2048) if kind.rsa else ec.generate_private_key(kind.curve)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, kind.name)])
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(issuer.certificate.subject if issuer else name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(kind.period[0])
-        .not_valid_after(kind.period[1])
-    )
-    for extension, critical in extensions(kind, key.public_key(), issuer):
-        builder = builder.add_extension(extension, critical=critical)
-    return Holder(key, builder.sign(issuer.key if issuer else key, hashes.SHA384()))
-
-
-def extensions(kind: Kind, public, issuer: Holder | None):
-    if kind.ca is not None:
-        yield x509.BasicConstraints(ca=kind.ca, path_length=kind.length), True
-    if kind.usage is not None:
-        bits = (SIGNING, ISSUING, "content_commitment", "key_encipherment", "data_encipherment",
-                "key_agreement", "crl_sign", "encipher_only", "decipher_only")  # fmt: skip
-        yield x509.KeyUsage(**{bit: bit == kind.usage for bit in bits}), True
-    if kind.purpose is not None:
-        yield x509.ExtendedKeyUsage([kind.purpose]), False
-    if kind.identifiers:
-        yield x509.SubjectKeyIdentifier.from_public_key(public), False
-    if kind.identifiers and issuer:
-        above = issuer.key.public_key()
-        yield x509.AuthorityKeyIdentifier.from_issuer_public_key(above), False
-    if kind.extension is not None:
-        yield kind.extension, True
-
-
 ROOT, BETWEEN = Kind("root"), Kind("between", length=0)
 OTHER_ROOT = Kind("another root")
 UNKNOWN = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.99999.1"), b"\x05\x00")
@@ -171,20 +95,15 @@ class Bench:
         path.write_bytes(b"".join(encoded))
         return path
 
-    def signed(self, key, *chain: x509.Certificate) -> None:
-        path = self.folder / "key.pem"
-        path.write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            )
-        )
-        first, *rest = chain
-        between = [("--cert-chain", self.pem(f"between-{n}", c)) for n, c in enumerate(rest)]
+    def signed(self, signer: Holder, *above: Holder) -> None:
+        private, certificate = signer.write(self.folder)
+        between = [
+            ("--cert-chain", self.pem(f"between-{n}", one.certificate))
+            for n, one in enumerate(above)
+        ]
         assert not self._run(
-            "sign-model", "--output-bundle", self.bundle, "--private-key", path,
-            "--signing-cert", self.pem("leaf", first), *sum(between, ()),
+            "sign-model", "--output-bundle", self.bundle, "--private-key", private,
+            "--signing-cert", certificate, *sum(between, ()),
         )  # fmt: skip
 
     def refusal(self, *believed: x509.Certificate) -> str:
@@ -209,20 +128,12 @@ def bench(tmp_path):
     return Bench(tmp_path)
 
 
-def chain(*kinds: Kind) -> list[Holder]:
-    """Return the holders from the leaf to the root."""
-    made: list[Holder] = []
-    for kind in kinds:
-        made.insert(0, issued(kind, made[0] if made else None))
-    return made
-
-
 @pytest.mark.parametrize("name", PATHS)
 def test_paths(bench, name):
     kinds, code = PATHS[name]
     first, *above = chain(*kinds)
     root = (above or [first])[-1]
-    bench.signed(first.key, first.certificate, *(one.certificate for one in above[:-1]))
+    bench.signed(first, *above[:-1])
     assert bench.refusal(root.certificate) == code
 
 
@@ -246,7 +157,7 @@ def test_what_stands_in_the_chain(bench, order, code):
         "leaf": end, "between": between, "root": root, "stranger": issued(OTHER_ROOT, None),
         "impostor": issued(BETWEEN, issued(ROOT, None)),
     }  # fmt: skip
-    bench.signed(end.key, end.certificate)
+    bench.signed(end)
     bundle = json.loads(bench.bundle.read_text())
     bundle["verificationMaterial"]["x509CertificateChain"]["certificates"] = [
         raw(holders[name].certificate) for name in order.split()
@@ -262,7 +173,7 @@ def raw(certificate: x509.Certificate) -> dict[str, str]:
 def test_what_is_believed(bench):
     end, between, root = chain(ROOT, BETWEEN, leaf())
     stranger = issued(OTHER_ROOT, None)
-    bench.signed(end.key, end.certificate)
+    bench.signed(end)
     assert bench.refusal(between.certificate, root.certificate) == ""
     assert bench.refusal(between.certificate) == ""  # whoever is named is believed
     assert bench.refusal(end.certificate) == ""
@@ -274,7 +185,7 @@ def test_what_is_believed(bench):
 def test_the_signature_of_another_key(bench):
     end, between, root = chain(ROOT, BETWEEN, leaf())
     other = issued(leaf(), between)
-    bench.signed(other.key, other.certificate, between.certificate)
+    bench.signed(other, between)
     bundle = json.loads(bench.bundle.read_text())
     bundle["verificationMaterial"]["x509CertificateChain"]["certificates"][0] = raw(end.certificate)
     bench.bundle.write_text(json.dumps(bundle))
@@ -285,7 +196,7 @@ def test_a_leaf_with_an_rsa_key(bench):
     """OMS section 4.2 has P-256, P-384 and P-521 for models."""
     end, between, root = chain(ROOT, BETWEEN, leaf(rsa=True))
     good, *_ = chain(ROOT, leaf())
-    bench.signed(good.key, good.certificate)
+    bench.signed(good)
     bundle = json.loads(bench.bundle.read_text())
     bundle["verificationMaterial"]["x509CertificateChain"]["certificates"] = [
         raw(one.certificate) for one in (end, between)
@@ -301,7 +212,7 @@ def test_a_leaf_with_an_rsa_key(bench):
 def test_one_certificate_is_of_another_method(bench):
     """OMS section 11.1: `certificate` is what a keyless signature has, a chain this method."""
     end, root = chain(ROOT, leaf())
-    bench.signed(end.key, end.certificate)
+    bench.signed(end)
     bundle = json.loads(bench.bundle.read_text())
     bundle["verificationMaterial"] = {"certificate": raw(end.certificate), "tlogEntries": []}
     bench.bundle.write_text(json.dumps(bundle))
