@@ -113,6 +113,62 @@ def test_links_are_refused_by_default(model, key, tmp_path, target):
     assert oms(*by_key(model, key, tmp_path / "bundle.sig")) == 1
 
 
+@pytest.mark.parametrize(
+    ("links", "code"),
+    [
+        ({"link": "signme-1"}, 0),
+        ({"link": "sub"}, 0),  # a folder is walked
+        ({"link": "signme-1", "sub/again": "../link", "third": "signme-1"}, 0),
+        ({"link": "nowhere"}, 1),
+        ({"link": "."}, 1),
+        ({"sub/up": ".."}, 1),
+        ({"one": "two", "two": "one"}, 1),
+        ({"link": "../outside"}, 1),  # section 6.1.1 wants a warning; here it is a no
+        ({"link": "/etc/hostname"}, 1),
+        ({"link": "sub/../../outside"}, 1),
+    ],
+)
+def test_links_that_are_allowed(model, key, tmp_path, links, code):
+    (tmp_path / "outside").write_text("outside")
+    for name, target in links.items():
+        (model / name).symlink_to(target)
+    bundle = tmp_path / "bundle.sig"
+    assert oms(*by_key(model, key, bundle, "--allow-symlinks")) == code
+    if code == 0:
+        assert set(links) <= {one.split("/ignore-me")[0] for one in names(bundle)} | {"link"}
+        assert verified(model, key, bundle) == 0
+        (model / "link").unlink()
+        (model / "link").symlink_to("../outside")
+        assert verified(model, key, bundle) == 1
+        (model / "link").unlink()
+        assert verified(model, key, bundle) == 1
+
+
+def test_what_is_written_has_the_members_of_the_schema_and_no_more(model, key, tmp_path):
+    """The schemas of the specification, v1.0: their members, required and allowed."""
+    for options in ((), ("--shard-size", 4), ("--allow-symlinks",)):
+        bundle = tmp_path / "bundle.sig"
+        assert oms(*by_key(model, key, bundle, *options)) == 0
+        said = json.loads(bundle.read_text())
+        assert said.keys() == {"mediaType", "verificationMaterial", "dsseEnvelope"}
+        envelope = said["dsseEnvelope"]
+        assert envelope.keys() == {"payload", "payloadType", "signatures"}
+        assert [one.keys() for one in envelope["signatures"]] == [{"sig", "keyid"}]
+        statement = json.loads(b64decode(envelope["payload"]))
+        assert statement.keys() == {"_type", "subject", "predicateType", "predicate"}
+        assert statement["subject"][0]["name"] == model.name
+        predicate = statement["predicate"]
+        assert predicate.keys() == {"resources", "serialization"}
+        assert {tuple(sorted(r)) for r in predicate["resources"]} == {
+            ("algorithm", "digest", "name")
+        }
+        sharded = {"shard_size"} if "--shard-size" in options else set()
+        how = predicate["serialization"]
+        assert how.keys() == {"method", "hash_type", "allow_symlinks", "ignore_paths"} | sharded
+        assert all(type(size) is int for size in (how[name] for name in sharded))
+        assert how["allow_symlinks"] is ("--allow-symlinks" in options)
+
+
 def test_an_empty_model_is_refused(key, tmp_path):
     (tmp_path / "none").mkdir()
     assert oms(*by_key(tmp_path / "none", key, tmp_path / "bundle.sig")) == 1
