@@ -9,6 +9,8 @@ from base64 import b64decode, b64encode
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from modelseal.seal import keys
 
@@ -255,3 +257,45 @@ def test_the_benchmark_tells_times(model, key, signed):
         ]
     )  # fmt: skip
     assert len(json.loads(out)["times_ms"]) == 2
+
+
+# -- bundles that others wrote ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def recorded(tmp_path):
+    """Give the CA and the key with which the bundles of the peers' own tests were signed."""
+    chain = json.loads((VECTORS / "v0.2.0-certificate" / "model.sig").read_text())
+    leaf, ca = (
+        x509.load_der_x509_certificate(b64decode(one["rawBytes"]))
+        for one in chain["verificationMaterial"]["x509CertificateChain"]["certificates"]
+    )
+    (tmp_path / "ca.pem").write_bytes(ca.public_bytes(Encoding.PEM))
+    (tmp_path / "k.pub").write_bytes(keys.public_pem(leaf.public_key()))
+    return {
+        "certificate": ("--cert-chain", tmp_path / "ca.pem"),
+        "key": ("--public-key", tmp_path / "k.pub"),
+    }
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["go-key", "go-certificate", "v0.2.0-certificate", "v0.3.1-certificate", "v1.1.0-certificate"],
+)
+def test_bundles_that_others_wrote(recorded, tmp_path, name):
+    model = tmp_path / "simple"
+    model.mkdir()
+    content = (VECTORS / "v1.1.0" / "signme-1").read_bytes()
+    (model / "signme-1").write_bytes(b"signme-1\n" if name.startswith("go-") else content)
+    (model / "signme-2").write_text("signme-2")
+    method = "key" if name == "go-key" else "certificate"
+    arguments = (
+        "verify-model", "--method", method, "--model-path", model, *recorded[method],
+        "--bundle", VECTORS / name / "model.sig",
+    )  # fmt: skip
+    assert oms(*arguments) == 0
+    (model / "ignore-me").touch()  # recorded by 1.1, by others only said when verifying
+    assert oms(*arguments) == (0 if name.startswith("v1.1.0") else 1)
+    assert oms(*arguments, "--ignore-paths", model / "ignore-me") == 0
+    (model / "signme-2").write_text("changed")
+    assert oms(*arguments, "--ignore-paths", model / "ignore-me") == 1
