@@ -3,29 +3,74 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 
+import modelseal
+from modelseal.policy.several import check_keys
 from modelseal.policy.verify import check_managed
-from modelseal.seal.keys import load_public
-from modelseal.seal.managed import TrustedKey
+from modelseal.seal.keys import load_certificates, load_public
+from modelseal.seal.managed import TrustedChain, TrustedKey
 
 LEGACY = Path(__file__).parents[1] / "vectors" / "legacy"
-BUNDLES = sorted(LEGACY.glob("*/*/bundle.json"))
+KINDS = sorted(path.parent for path in LEGACY.glob("*/*/bundle.json"))
 
 
-@pytest.mark.parametrize("bundle", BUNDLES, ids=lambda p: f"{p.parts[-3]}-{p.parts[-2]}")
-def test_it_verifies_and_notices_a_change(bundle, tmp_path):
-    model = shutil.copytree(LEGACY / "model", tmp_path / "model")
-    signed = model / "a" if bundle.parent.name in {"p256-one-file", "p256-artifact"} else model
-    believed = TrustedKey(load_public(bundle.parent / "key.pub"))
-    verdict = check_managed(signed, believed, None, bundle)
+class Legacy:
+    """One kind: its bundle, the model as it was signed, and who is believed."""
+
+    def __init__(self, kind: Path, folder: Path) -> None:
+        self.kind, self.about = kind, json.loads((kind / "about.json").read_text())
+        self.model = shutil.copytree(LEGACY / "model", folder / "model")
+        for name, target in self.about.get("links", {}).items():
+            (self.model / name).symlink_to(target)
+        self.signed = self.model / self.about.get("file", "")
+
+    def verdict(self):
+        bundle = self.kind / "bundle.json"
+        if "identity" in self.about:
+            return modelseal.verify(
+                self.signed, bundle=bundle, trusted_root=self.kind / "trusted_root.json",
+                identity=self.about["identity"], issuer=self.about["issuer"],
+            )  # fmt: skip
+        if (self.kind / "root.pem").exists():
+            believed = TrustedChain(load_certificates(self.kind / "root.pem"))
+        else:
+            believed = TrustedKey(load_public(self.kind / "key.pub"))
+        return check_managed(self.signed, believed, None, bundle)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda p: f"{p.parent.name}-{p.name}")
+def test_it_verifies_and_notices_a_change(kind, tmp_path):
+    legacy = Legacy(kind, tmp_path)
+    verdict = legacy.verdict()
     assert verdict, verdict
-    (model / "a").write_text("changed")
-    assert check_managed(signed, believed, None, bundle).code == "digest-mismatch"
+    assert verdict.not_signed == tuple(legacy.about.get("ignored", ()))
+    assert not verdict.authenticated.notes
+    (legacy.model / "a").write_text("changed")
+    assert legacy.verdict().code == "digest-mismatch"
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda p: f"{p.parent.name}-{p.name}")
+def test_what_was_left_out_may_change(kind, tmp_path):
+    legacy = Legacy(kind, tmp_path)
+    (legacy.model / "sub" / "c").write_text("changed")
+    whole = "file" not in legacy.about and "ignored" not in legacy.about
+    assert legacy.verdict().code == ("digest-mismatch" if whole else "accepted")
+
+
+def test_two_signatures_count_together(tmp_path):
+    legacy = Legacy(LEGACY / "0.1" / "p256-two-signatures", tmp_path)
+    shutil.copy(legacy.kind / "bundle.json", legacy.model / "model.sig")
+    shutil.copy(legacy.kind / "bundle-2.json", legacy.model / "model.sig.2")
+    both = [TrustedKey(load_public(legacy.kind / name)) for name in ("key.pub", "key-2.pub")]
+    assert check_keys(legacy.model, both, 2)
+    (legacy.model / "model.sig.2").unlink()
+    assert check_keys(legacy.model, both, 2).code == "too-few-signers"
 
 
 def test_they_are_there():
-    assert len(BUNDLES) >= 10
+    assert len(KINDS) >= 21
