@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from base64 import b64decode, b64encode
 from pathlib import Path
@@ -171,6 +172,38 @@ def test_what_is_written_has_the_members_of_the_schema_and_no_more(model, key, t
         assert how["allow_symlinks"] is ("--allow-symlinks" in options)
 
 
+@pytest.mark.parametrize("pattern", ["*", "sub/*.tmp", "signme-?", "[s]ignme-1"])
+def test_ignored_paths_are_no_patterns(model, key, tmp_path, pattern):
+    """Section 6.2.1 wants none recorded."""
+    bundle = tmp_path / "bundle.sig"
+    assert oms(*by_key(model, key, bundle, "--ignore-paths", model / pattern)) == 2
+    assert not bundle.exists()
+
+
+def test_what_is_not_signed_may_be_anything_where_it_is_ignored(model, key, signed):
+    """Section 8.5: only what is listed counts."""
+    (model / "link").symlink_to("/nonexistent")
+    (model / "sub" / "folder").symlink_to("/etc")
+    (model / "new").mkdir()
+    (model / "new" / "link").symlink_to(".")
+    os.mkfifo(model / "sub" / "fifo")
+    (model / os.fsdecode(b"\xff")).touch()
+    assert verified(model, key, signed) == 1
+    assert verified(model, key, signed, "--ignore-unsigned-files") == 0
+    (model / "sub" / "ignore-me").unlink()
+    (model / "sub" / "ignore-me").symlink_to("../signme-1")
+    assert verified(model, key, signed, "--ignore-unsigned-files") == 1
+
+
+def test_an_empty_file_is_a_file(key, tmp_path):
+    """Section 6.1 refuses a model without files; by shards an empty one has none."""
+    file, bundle = tmp_path / "empty.bin", tmp_path / "bundle.sig"
+    file.touch()
+    assert oms(*by_key(file, key, bundle)) == 0
+    assert verified(file, key, bundle) == 0
+    assert oms(*by_key(file, key, bundle, "--shard-size", 4)) == 1
+
+
 def test_an_empty_model_is_refused(key, tmp_path):
     (tmp_path / "none").mkdir()
     assert oms(*by_key(tmp_path / "none", key, tmp_path / "bundle.sig")) == 1
@@ -233,6 +266,10 @@ def test_an_identity_of_an_instance(instance, model, tmp_path):
     root = ("--trusted-root", instance.trusted_root)
     assert oms("verify-model", *common, "--bundle", bundle, *who, *config) == 0
     assert oms("verify-model", *common, "--bundle", bundle, *who, *root) == 0
+    both = (*config, *root, "--use-staging")  # a file wins over what is embedded
+    assert oms("sign-model", *common, "--output-bundle", bundle, *token, *both) == 0
+    assert oms("verify-model", *common, "--bundle", bundle, *who, *both) == 0
+    assert oms("sign-model", *common, "--output-bundle", bundle, *config) == 4  # nobody to ask
     assert oms("verify-model", *common, "--bundle", bundle, *who) == 1
     stranger = ("--identity", "mallory@example.com", *who[2:])
     assert oms("verify-model", *common, "--bundle", bundle, *stranger, *root) == 1

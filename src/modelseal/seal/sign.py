@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from modelseal.seal.signers import Signer
 
 
+_GLOB = frozenset("*?[")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -210,11 +211,12 @@ def _planned(
     if is_folder:
         others = (path / name for name in BUNDLE_NAMES)
         ignored = within(path, (target, *way.ignored, *filter(files.there, others)))
+        _refuse_patterns(ignored)
         found = manifest.of_folder(path, ignored, progress, way.serialization, cache)
     else:
         how = way.serialization if way.files_as_models else None
         found = manifest.of_file(path, progress, how, cache)
-        if path.stat().st_size == 0:
+        if how is None and path.stat().st_size == 0:
             raise FormatError(
                 "empty-file",
                 f"'{shown(str(path))}' is empty.",
@@ -276,6 +278,17 @@ def _known(
         raise files.exists(Path(bundle))
     _refuse_control_characters(signed)
     return _Plan(path, Path(bundle), signed, "oms")
+
+
+def _refuse_patterns(ignored: frozenset[str]) -> None:
+    """Refuse to record paths to leave out that the specification does not have (spec 6.2.1)."""
+    for name in sorted(ignored):
+        if _GLOB & set(name):
+            raise UsageError(
+                "bad-ignored-path",
+                f"'{shown(name)}' has a '*', '?' or '[', which no path to leave out may have.",
+                "Name each path as it is, or the folder that it is in.",
+            )
 
 
 def _refuse_control_characters(found: oms.Manifest) -> None:
