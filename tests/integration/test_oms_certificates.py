@@ -48,8 +48,8 @@ PATHS: dict[str, tuple[tuple[Kind, ...], str]] = {
     "leaf of tomorrow": ((ROOT, BETWEEN, leaf(period=FUTURE)), "certificate-expired"),
     "expired between": ((ROOT, Kind("between", period=PAST), leaf()), "certificate-expired"),
     "between of tomorrow": ((ROOT, Kind("between", period=FUTURE), leaf()), "certificate-expired"),
-    "expired root": ((Kind("root", period=PAST), BETWEEN, leaf()), "untrusted-certificate"),
-    "root of tomorrow": ((Kind("root", period=FUTURE), BETWEEN, leaf()), "untrusted-certificate"),
+    "expired root": ((Kind("root", period=PAST), BETWEEN, leaf()), "certificate-expired"),
+    "root of tomorrow": ((Kind("root", period=FUTURE), BETWEEN, leaf()), "certificate-expired"),
     "expired leaf and between": (
         (ROOT, Kind("between", period=PAST), leaf(period=PAST)), "certificate-expired",
     ),

@@ -6,20 +6,20 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
-from cryptography.x509 import verification
 
-from modelseal.errors import FormatError, Unverified, shown
+from modelseal.errors import FormatError, Unverified
 from modelseal.formats import bundle as bundle_format
 from modelseal.formats import dsse, intoto, oms
 from modelseal.seal import hint, keys
 from modelseal.seal.authenticate import Authenticated, Kind, signed_digest
 from modelseal.seal.identity import Identity
-from modelseal.seal.verify import by_key, certificate, content
+from modelseal.seal.verify import by_key, content
 from modelseal.seal.verify.signature import Prehashed, PublicKey, check_signature
 
 if TYPE_CHECKING:
+    from cryptography import x509
+
     from modelseal.formats.bundle import Bundle
     from modelseal.seal.trust import TrustRoot
 
@@ -114,9 +114,11 @@ def _by_certificate(
             "The bundle was signed by an identity, not with a certificate of one's own CA.",
             "Verify it with --identity and --issuer.",
         )
+    from modelseal.seal.verify import by_ca, certificate  # noqa: PLC0415 - X.509, 20 ms
+
     chain = tuple(certificate.load(der) for der in bundle.certificates)
     times = _stamped(bundle, trust)
-    path = _path(chain, roots, times[0] if times else datetime.now(UTC))
+    path = by_ca.check_path(chain, roots, times[0] if times else datetime.now(UTC))
     certificate.check_usage(path)
     leaf = path[0]
     key = certificate.key_of(leaf)
@@ -136,65 +138,6 @@ def _stamped(bundle: Bundle, trust: TrustRoot | None) -> tuple[datetime, ...]:
     return tuple(
         sorted(timestamps.stamped(bundle.timestamps, content.signature_of(bundle), authorities))
     )
-
-
-def _may_issue(
-    _policy: verification.Policy, _ca: x509.Certificate, usage: x509.KeyUsage | None
-) -> None:
-    """Check that a CA that says what its key is for says so of certificates (RFC 5280 6.1.4 n).
-
-    One that `openssl req -x509` makes does not say.
-
-    Raises:
-        ValueError: its key is for something else.
-    """
-    if usage is not None and not usage.key_cert_sign:
-        raise ValueError("the CA is not for certificates")
-
-
-# Certificates of a private CA are no web certificates: no subject alternative name is needed.
-_LEAF = verification.ExtensionPolicy.permit_all()
-_CA = (
-    verification.ExtensionPolicy.webpki_defaults_ca()
-    .may_be_present(x509.ExtendedKeyUsage, verification.Criticality.AGNOSTIC, None)
-    .may_be_present(x509.KeyUsage, verification.Criticality.AGNOSTIC, _may_issue)
-)
-
-
-def _path(
-    chain: tuple[x509.Certificate, ...], roots: tuple[x509.Certificate, ...], at: datetime
-) -> tuple[x509.Certificate, ...]:
-    """Return the path from the leaf to one of `roots`, all of it valid `at` that time (RFC 5280 6).
-
-    Raises:
-        Unverified: expired, or no path ("certificate-expired", "untrusted-certificate").
-    """
-    leaf, *between = chain
-    for one in chain:
-        if not one.not_valid_before_utc <= at <= one.not_valid_after_utc:
-            raise Unverified(
-                "certificate-expired",
-                f"A certificate of the signer is valid from {one.not_valid_before_utc} to "
-                f"{one.not_valid_after_utc}, and no trusted time says that it was signed then.",
-                "Sign again with a valid certificate, or with a timestamp.",
-            )
-    if leaf in roots:
-        return (leaf,)
-    verifier = (
-        verification.PolicyBuilder()
-        .store(verification.Store(list(roots)))
-        .time(at)
-        .extension_policies(ca_policy=_CA, ee_policy=_LEAF)
-        .build_client_verifier()
-    )
-    try:
-        return tuple(verifier.verify(leaf, between).chain)
-    except (verification.VerificationError, x509.UnsupportedGeneralNameType, ValueError) as error:
-        raise Unverified(
-            "untrusted-certificate",
-            "The certificate does not come from the CA that was given.",
-            shown(str(error)),
-        ) from error
 
 
 def _check_signature(bundle: Bundle, key: PublicKey) -> None:

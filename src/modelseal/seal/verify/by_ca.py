@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The path from a signer's certificate to a CA that the caller trusts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.x509 import verification
+
+from modelseal.errors import Unverified, shown
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+def _may_issue(
+    _policy: verification.Policy, _ca: x509.Certificate, usage: x509.KeyUsage | None
+) -> None:
+    """Check that a CA that says what its key is for says so of certificates (RFC 5280 6.1.4 n).
+
+    One that `openssl req -x509` makes does not say.
+
+    Raises:
+        ValueError: its key is for something else.
+    """
+    if usage is not None and not usage.key_cert_sign:
+        raise ValueError("the CA is not for certificates")
+
+
+# Certificates of a private CA are no web certificates: no subject alternative name is needed.
+_LEAF = verification.ExtensionPolicy.permit_all()
+_CA = (
+    verification.ExtensionPolicy.webpki_defaults_ca()
+    .may_be_present(x509.ExtendedKeyUsage, verification.Criticality.AGNOSTIC, None)
+    .may_be_present(x509.KeyUsage, verification.Criticality.AGNOSTIC, _may_issue)
+)
+
+
+def check_path(
+    chain: tuple[x509.Certificate, ...], roots: tuple[x509.Certificate, ...], at: datetime
+) -> tuple[x509.Certificate, ...]:
+    """Return the path from the leaf to one of `roots`, all of it valid `at` that time (RFC 5280 6).
+
+    Raises:
+        Unverified: expired, or no path ("certificate-expired", "untrusted-certificate").
+    """
+    leaf, *between = chain
+    for one in chain:
+        if not _is_valid(one, at):
+            raise _expired("A certificate of the signer", one)
+    if leaf in roots:
+        return (leaf,)
+    believed = [one for one in roots if _is_valid(one, at)]
+    if not believed:
+        raise _expired("The CA that was given", roots[0])
+    verifier = (
+        verification.PolicyBuilder()
+        .store(verification.Store(believed))
+        .time(at)
+        .extension_policies(ca_policy=_CA, ee_policy=_LEAF)
+        .build_client_verifier()
+    )
+    try:
+        return tuple(verifier.verify(leaf, between).chain)
+    except (verification.VerificationError, x509.UnsupportedGeneralNameType, ValueError) as error:
+        raise Unverified(
+            "untrusted-certificate",
+            "The certificate does not come from the CA that was given.",
+            shown(str(error)),
+        ) from error
+
+
+def _is_valid(one: x509.Certificate, at: datetime) -> bool:
+    return one.not_valid_before_utc <= at <= one.not_valid_after_utc
+
+
+def _expired(what: str, one: x509.Certificate) -> Unverified:
+    return Unverified(
+        "certificate-expired",
+        f"{what} is valid from {one.not_valid_before_utc} to {one.not_valid_after_utc}, and no "
+        "trusted time says that it was signed then.",
+        "Sign again with a valid certificate, or with a timestamp.",
+    )
