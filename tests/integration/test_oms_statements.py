@@ -14,7 +14,7 @@ import os
 from base64 import b64decode
 
 import pytest
-from oms_bench import CLIENT, FILES, Bench, resources, run, serialized
+from oms_bench import FILES, Bench, resources, run, serialized
 
 from modelseal.formats import oms
 from modelseal.seal import keys
@@ -181,10 +181,10 @@ def test_names_of_every_script_and_form(bench):
     private = bench.public.with_suffix(".key")
     keys.generate(private, "p521", overwrite=True)
     command = [
-        CLIENT, "sign-model", "--method", "key", "--model-path", bench.model,
+        "sign-model", "--method", "key", "--model-path", bench.model,
         "--output-bundle", bench.bundle, "--private-key", private,
     ]  # fmt: skip
-    assert run(*command).returncode == 0
+    assert run(*command).code == 0
     payload = json.loads(bench.bundle.read_text())["dsseEnvelope"]["payload"]
     listed = [r["name"] for r in json.loads(b64decode(payload))["predicate"]["resources"]]
     assert listed == sorted([*FILES, *names])

@@ -114,7 +114,7 @@ def _by_certificate(
             "The bundle was signed by an identity, not with a certificate of one's own CA.",
             "Verify it with --identity and --issuer.",
         )
-    from modelseal.seal.verify import by_ca, certificate  # noqa: PLC0415 - X.509, 20 ms
+    from modelseal.seal.verify import by_ca, certificate  # noqa: PLC0415 - for certificates only
 
     chain = tuple(certificate.load(der) for der in bundle.certificates)
     times = _stamped(bundle, trust)
