@@ -2,8 +2,8 @@
 """The Sigstore bundle, v0.1 to v0.3, as values.
 
 Source: sigstore/protobuf-specs, protos/sigstore_bundle.proto, in the JSON mapping of Protocol
-Buffers (64-bit integers may be strings, bytes are base64). Unknown members are refused: what is not
-understood may change what was meant.
+Buffers (64-bit integers may be strings, bytes are base64, null is absent). Unknown members are
+refused: what is not understood may change what was meant.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from modelseal.errors import FormatError, shown
 from modelseal.formats import dsse
 from modelseal.formats.strict import (
     as_kind,
-    b64decode,
     b64encode,
     known,
     member,
     optional,
-    parse_json,
+    parse_proto,
+    proto_bytes,
 )
 
 LIMIT = 32 * 1024 * 1024  # bytes; an OMS bundle needs some 230 a file
@@ -92,7 +92,7 @@ def parse(data: bytes) -> Bundle:
     Raises:
         FormatError: too large, not JSON, another media type, or any member of the wrong shape.
     """
-    obj = as_kind(parse_json(data, what="bundle", limit=LIMIT), dict, what="bundle")
+    obj = parse_proto(data, what="bundle", limit=LIMIT)
     media_type = member(obj, "mediaType", str, what="bundle")
     if media_type not in MEDIA_TYPES:
         raise FormatError(
@@ -128,7 +128,7 @@ def _items(obj: dict[str, Any], name: str) -> list[dict[str, Any]]:
 
 
 def _bytes(obj: dict[str, Any], name: str, what: str) -> bytes:
-    return b64decode(member(obj, name, str, what=what), what=f"{name} of the {what}")
+    return proto_bytes(member(obj, name, str, what=what), what=f"{name} of the {what}")
 
 
 def _only_bytes(obj: dict[str, Any], name: str, what: str) -> bytes:
@@ -139,7 +139,9 @@ def _only_bytes(obj: dict[str, Any], name: str, what: str) -> bytes:
 
 def _int(obj: dict[str, Any], name: str, what: str) -> int:
     """Return a 64-bit integer; absent means 0, as Go clients leave out zero fields."""
-    value = obj.get(name, 0)
+    value = obj.get(name)
+    if value is None:
+        return 0
     if type(value) is str and value.isascii() and value.isdigit() and len(value) < 20:  # noqa: PLR2004 - digits of 2**63
         value = int(value)
     if type(value) is not int or not 0 <= value <= _MAX_INT64:
@@ -189,7 +191,8 @@ def _entry(obj: dict[str, Any]) -> LogEntry:
         kind=member(kind, "kind", str, what="kind version"),
         version=member(kind, "version", str, what="kind version"),
         integrated_time=_int(obj, "integratedTime", what),
-        promise=_only_bytes(promise, "signedEntryTimestamp", "promise") if promise else None,
+        promise=(_only_bytes(promise, "signedEntryTimestamp", "promise") if promise else b"")
+        or None,
         proof=_proof(proof) if proof else None,
         body=_bytes(obj, "canonicalizedBody", what),
     )
@@ -207,7 +210,7 @@ def _proof(obj: dict[str, Any]) -> InclusionProof:
         log_index=_int(obj, "logIndex", what),
         root_hash=_bytes(obj, "rootHash", what),
         tree_size=_int(obj, "treeSize", what),
-        hashes=tuple(b64decode(as_kind(h, str, what="hash"), what="hash") for h in hashes),
+        hashes=tuple(proto_bytes(as_kind(h, str, what="hash"), what="hash") for h in hashes),
         checkpoint=member(checkpoint, "envelope", str, what="checkpoint") if checkpoint else None,
     )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from modelseal.errors import FormatError
-from modelseal.formats.strict import as_kind, b64decode, b64encode, member, optional
+from modelseal.formats.strict import as_kind, b64encode, member, optional, proto_bytes
 
 _WHAT = "DSSE envelope"
 
@@ -54,7 +54,7 @@ def parse(obj: dict[str, Any]) -> Envelope:
             "signature-count", f"The {_WHAT} has {len(signatures)} signatures, not one."
         )
     return Envelope(
-        payload=b64decode(member(obj, "payload", str, what=_WHAT), what="payload"),
+        payload=proto_bytes(member(obj, "payload", str, what=_WHAT), what="payload"),
         payload_type=member(obj, "payloadType", str, what=_WHAT),
         signatures=tuple(signatures),
     )
@@ -63,7 +63,7 @@ def parse(obj: dict[str, Any]) -> Envelope:
 def _signature(obj: dict[str, Any]) -> Signature:
     if obj.keys() - {"sig", "keyid"}:
         raise FormatError("unknown-member", f"A signature of the {_WHAT} has unknown members.")
-    sig = b64decode(member(obj, "sig", str, what=_WHAT), what="signature")
+    sig = proto_bytes(member(obj, "sig", str, what=_WHAT), what="signature")
     if not sig:
         raise FormatError("empty-signature", f"The signature of the {_WHAT} is empty.")
     return Signature(sig, optional(obj, "keyid", str, what=_WHAT))

@@ -105,7 +105,8 @@ def _intoto_v1(spec: dict[str, Any]) -> Body:
     _only(content, "envelope", "hash", "payloadHash")
     algorithm, digest = _hex_hash(content, "payloadHash")
     envelope = member(content, "envelope", dict, what=_WHAT)
-    _only(envelope, "payloadType", "signatures")
+    # Entries that were not made canonical keep the payload, of which the hash says all there is.
+    _only(envelope, "payload", "payloadType", "signatures")
     signatures = []
     for item in _signatures(envelope):
         _only(item, "sig", "publicKey", "keyid")

@@ -3,7 +3,8 @@
 
 Duplicate members are refused because parsers differ on which one wins, and a signature over bytes
 that two readers understand differently is worth nothing. The same holds for base64 with stray
-characters or non-zero trailing bits: one value, one spelling.
+characters or non-zero trailing bits: one value, one spelling. Only the JSON mapping of Protocol
+Buffers, in which bundles and trusted roots are written, has several: `parse_proto`, `proto_bytes`.
 """
 
 from __future__ import annotations
@@ -112,6 +113,55 @@ def b64decode(text: str, *, what: str) -> bytes:
     if b64encode(data) != text:
         raise FormatError("not-base64", f"The {what} is not canonical base64.")
     return data
+
+
+def parse_proto(data: bytes, *, what: str, limit: int) -> dict[str, Any]:
+    """Return the JSON object in `data`, its members named as protobuf's JSON mapping writes them.
+
+    A reader must take the names of the .proto file as well (protobuf.dev, "ProtoJSON Format").
+
+    Raises:
+        FormatError: as for `parse_json`; no object; a member by both of its names.
+    """
+    obj = as_kind(parse_json(data, what=what, limit=limit), dict, what=what)
+    return _json_names(obj, what) if b"_" in data else obj
+
+
+def _json_names(value: Any, what: str) -> Any:  # noqa: ANN401 - JSON is any value
+    if type(value) is list:
+        return [_json_names(item, what) for item in value]
+    if type(value) is not dict:
+        return value
+    found = {_json_name(name): _json_names(item, what) for name, item in value.items()}
+    if len(found) != len(value):
+        raise FormatError("duplicate-member", f"The {what} has a member twice in one object.")
+    return found
+
+
+def _json_name(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(part[:1].upper() + part[1:] for part in others)
+
+
+def proto_bytes(text: str, *, what: str) -> bytes:
+    """Return the bytes that `text` is in protobuf's JSON mapping.
+
+    A reader must take both alphabets of RFC 4648. Line breaks are taken too, as `base64` puts them
+    in and the clients of Sigstore read over them; a missing padding is not, nobody writes that.
+
+    Raises:
+        FormatError: anything else.
+    """
+    plain = text.translate(_LINE_BREAKS)
+    if "-" in plain or "_" in plain:
+        if "+" in plain or "/" in plain:
+            raise FormatError("not-base64", f"The {what} mixes two alphabets of base64.")
+        plain = plain.translate(_URL_SAFE)
+    return b64decode(plain, what=what)
+
+
+_LINE_BREAKS = str.maketrans("", "", "\r\n")
+_URL_SAFE = str.maketrans("-_", "+/")
 
 
 def b64encode(data: bytes) -> str:

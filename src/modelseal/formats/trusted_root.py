@@ -14,7 +14,14 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from modelseal.errors import FormatError, shown
-from modelseal.formats.strict import as_kind, b64decode, b64encode, member, optional, parse_json
+from modelseal.formats.strict import (
+    as_kind,
+    b64encode,
+    member,
+    optional,
+    parse_proto,
+    proto_bytes,
+)
 
 LIMIT = 4 * 1024 * 1024  # bytes; the public trusted root has some 7 kB
 MEDIA_TYPES = (
@@ -74,7 +81,7 @@ def parse(data: bytes) -> TrustedRoot:
     Raises:
         FormatError: too large, not JSON, another media type, or a member of the wrong shape.
     """
-    obj = as_kind(parse_json(data, what=_WHAT, limit=LIMIT), dict, what=_WHAT)
+    obj = parse_proto(data, what=_WHAT, limit=LIMIT)
     if member(obj, "mediaType", str, what=_WHAT) not in MEDIA_TYPES:
         raise FormatError(
             "trust-root",
@@ -97,7 +104,7 @@ def _items(obj: dict[str, Any], name: str) -> list[dict[str, Any]]:
 
 
 def _bytes(obj: dict[str, Any], name: str, what: str) -> bytes:
-    return b64decode(member(obj, name, str, what=what), what=f"{name} of the {what}")
+    return proto_bytes(member(obj, name, str, what=what), what=f"{name} of the {what}")
 
 
 def _log(obj: dict[str, Any], what: str) -> LogKey:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from modelseal.errors import FormatError, UsageError, shown
 from modelseal.files import read_bounded
 from modelseal.formats import trusted_root as trusted_root_format
-from modelseal.formats.strict import as_kind, member, parse_json
+from modelseal.formats.strict import as_kind, member, parse_json, parse_proto
 from modelseal.seal import published
 
 LIMIT = 4 * 1024 * 1024  # bytes; the public trusted root has some 7 kB
@@ -105,7 +105,7 @@ def only_one(*options: object) -> None:
 
 
 def _parsed(data: bytes, source: str) -> TrustRoot:
-    obj = as_kind(parse_json(data, what=_WHAT, limit=LIMIT), dict, what=_WHAT)
+    obj = parse_proto(data, what=_WHAT, limit=LIMIT)
     media_type = member(obj, "mediaType", str, what=_WHAT)
     if not media_type.startswith("application/vnd.dev.sigstore.trustedroot"):
         raise FormatError(

@@ -133,7 +133,7 @@ def test_one_flipped_bit_anywhere_is_refused(forge, path: tuple) -> None:
         (lambda b: b.update(mediaType="text/plain"), "media-type"),
         (lambda b: b.update(extra=1), "unknown-member"),
         (lambda b: b["verificationMaterial"]["certificate"].update(raw_bytes="AAAA"),
-         "unknown-member"),
+         "duplicate-member"),
         (lambda b: b["verificationMaterial"]["tlogEntries"][0]["logId"].update(x=1),
          "unknown-member"),
         (lambda b: b["verificationMaterial"]["tlogEntries"][0]["kindVersion"].update(x=1),

@@ -132,6 +132,21 @@ def der_of(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(Encoding.DER)
 
 
+def check_rest(others: tuple[bytes, ...]) -> None:
+    """Check that no root is among the certificates that a bundle has beside the signer's.
+
+    They are never used: issuers come from the trusted root. A root in the bundle is what a client
+    might take for one (sigstore_bundle.proto, `x509_certificate_chain`: "MUST NOT" be there).
+
+    Raises:
+        FormatError: a root certificate ("bad-bundle"), or what is none at all ("bad-certificate").
+    """
+    for der in others:
+        found = load(der)
+        if found.issuer == found.subject:
+            raise FormatError("bad-bundle", "The bundle brings a root certificate of its own.")
+
+
 def key_of(leaf: x509.Certificate) -> PublicKey:
     """Return the public key of `leaf`.
 

@@ -62,6 +62,7 @@ def _check_shape(bundle: Bundle) -> LogEntry:
         )
     if bundle.version == "0.3" and bundle.chained:
         raise FormatError("bad-bundle", "A bundle of version 0.3 has one certificate, no chain.")
+    certificate.check_rest(bundle.certificates[1:])
     (entry,) = bundle.entries
     if bundle.version == "0.1" and entry.promise is None:
         raise FormatError("bad-bundle", "A bundle of version 0.1 has a promise of the log.")

@@ -259,6 +259,34 @@ def test_a_version_0_3_bundle_has_no_chain(workshop):
     assert code(bundle, workshop.trust) == "bad-bundle"
 
 
+def test_a_chain_brings_no_root(workshop):
+    """Issuers come from the trusted root; what else is in a chain is not even looked at."""
+    bundle = workshop.bundle(*V1) | {
+        "mediaType": "application/vnd.dev.sigstore.bundle+json;version=0.2"
+    }
+    material = bundle["verificationMaterial"]
+    (authority,) = workshop.root["certificateAuthorities"]
+    *between, root = authority["certChain"]["certificates"]
+    certificates = [material.pop("certificate"), *between]
+    material["x509CertificateChain"] = {"certificates": certificates}
+    assert verify(bundle, workshop.trust).times
+    certificates.append(root)
+    assert code(bundle, workshop.trust) == "bad-bundle"
+
+
+def test_an_intoto_entry_may_keep_the_payload(workshop):
+    bundle = workshop.bundle("statement", "intoto", "0.0.2")
+    entry = bundle["verificationMaterial"]["tlogEntries"][0]
+    body = json.loads(b64decode(entry["canonicalizedBody"]))
+    payload = bundle["dsseEnvelope"]["payload"].encode()
+    body["spec"]["content"]["envelope"]["payload"] = b64encode(payload).decode()
+    raw = json.dumps(body, sort_keys=True, separators=(",", ":")).encode()
+    bundle["verificationMaterial"]["tlogEntries"] = [
+        workshop.log_v1.entry("intoto", "0.0.2", raw, int(entry["integratedTime"]))
+    ]
+    assert verify(bundle, workshop.trust).times
+
+
 # -- by key ---------------------------------------------------------------------------------------
 
 
