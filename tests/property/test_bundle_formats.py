@@ -43,7 +43,7 @@ entries = st.builds(
     kind=text,
     version=text,
     integrated_time=ints,
-    promise=st.none() | blobs,
+    promise=st.none() | st.binary(min_size=1, max_size=40),
     proof=st.none() | proofs,
     body=blobs,
 )

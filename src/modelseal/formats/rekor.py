@@ -25,6 +25,7 @@ LIMIT = 1024 * 1024  # bytes
 
 Kind = tuple[str, str]
 Subject = Literal["digest", "payload"]
+HashName = Literal["sha256", "sha384", "sha512"]
 
 HASHEDREKORD_V1: Kind = ("hashedrekord", "0.0.1")
 DSSE_V1: Kind = ("dsse", "0.0.1")
@@ -33,9 +34,12 @@ HASHEDREKORD_V2: Kind = ("hashedrekord", "0.0.2")
 DSSE_V2: Kind = ("dsse", "0.0.2")
 V1 = (HASHEDREKORD_V1, DSSE_V1, INTOTO_V1)
 
-# How the bodies of the two versions call one hash.
-_HASH_NAMES = {"SHA2_256": "sha256", "SHA2_384": "sha384", "SHA2_512": "sha512"}
-_V2_HASH_NAMES = {name: v2 for v2, name in _HASH_NAMES.items()}
+# How the bodies of the two versions call one hash; bundles have the names of version 2.
+HASH_NAMES: dict[str, HashName] = {
+    "SHA2_256": "sha256", "SHA2_384": "sha384", "SHA2_512": "sha512",
+}  # fmt: skip
+_V2_HASH_NAMES = {name: v2 for v2, name in HASH_NAMES.items()}
+_V1_HASH_NAMES: dict[str, HashName] = {name: name for name in _V2_HASH_NAMES}
 _WHAT = "log entry"
 _MAX_SIGNATURES = 64
 
@@ -53,7 +57,7 @@ class Body(NamedTuple):
     """What was logged: `digest` (by `algorithm`) of the signed bytes, or of a DSSE payload."""
 
     kind: Kind
-    algorithm: str
+    algorithm: HashName
     digest: bytes
     signatures: tuple[LoggedSignature, ...]
 
@@ -167,24 +171,24 @@ def _signatures(obj: dict[str, Any]) -> list[dict[str, Any]]:
     return [as_kind(item, dict, what="signature of the log entry") for item in items]
 
 
-def _hex_hash(obj: dict[str, Any], name: str) -> tuple[str, bytes]:
+def _hex_hash(obj: dict[str, Any], name: str) -> tuple[HashName, bytes]:
     inner = member(obj, name, dict, what=_WHAT)
     _only(inner, "algorithm", "value")
-    algorithm = member(inner, "algorithm", str, what=_WHAT)
+    algorithm = _V1_HASH_NAMES.get(member(inner, "algorithm", str, what=_WHAT))
     value = member(inner, "value", str, what=_WHAT)
     try:
         digest = bytes.fromhex(value)
     except ValueError as error:
         raise FormatError("bad-digest", "The log entry has no digest in hex.") from error
-    if algorithm not in _V2_HASH_NAMES or digest.hex() != value:
+    if algorithm is None or digest.hex() != value:
         raise FormatError("bad-digest", "The log entry has no digest in hex of a known hash.")
     return algorithm, digest
 
 
-def _hash_output(obj: dict[str, Any], name: str) -> tuple[str, bytes]:
+def _hash_output(obj: dict[str, Any], name: str) -> tuple[HashName, bytes]:
     inner = member(obj, name, dict, what=_WHAT)
     _only(inner, "algorithm", "digest")
-    algorithm = _HASH_NAMES.get(member(inner, "algorithm", str, what=_WHAT))
+    algorithm = HASH_NAMES.get(member(inner, "algorithm", str, what=_WHAT))
     if algorithm is None:
         raise FormatError("bad-digest", "The log entry has a digest of an unknown hash.")
     return algorithm, _bytes(inner, "digest")

@@ -18,7 +18,7 @@ from modelseal.model.diff import ManifestDiff
 from modelseal.policy.evaluate import evaluate
 from modelseal.policy.rules import Policy, Rule, Signer
 from modelseal.policy.verdict import Check, Verdict, from_error
-from modelseal.policy.verify import differences
+from modelseal.policy.verify import artifact_bytes, differences
 from modelseal.seal import trust
 from modelseal.seal.authenticate import Authenticated, authenticate
 from modelseal.seal.find import find_bundles
@@ -115,7 +115,10 @@ def check_keys(
 
     given = {keys.public_pem(one.key): one for one in believed}
     _check_threshold(threshold, len(given))
-    readers = [partial(managed.authenticate, believed=one, trust=root) for one in given.values()]
+    read = partial(artifact_bytes, path)
+    readers = [
+        partial(managed.authenticate, believed=one, trust=root, read=read) for one in given.values()
+    ]
     return _judged(path, readers, threshold, managed.source_of(root), progress)
 
 

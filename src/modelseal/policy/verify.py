@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from modelseal.seal.authenticate import Verifier
     from modelseal.seal.managed import Managed
     from modelseal.seal.trust import TrustRoot
+
+
+_ARTIFACT_LIMIT = 1 << 30  # bytes that a signature without a digest makes us hold in memory
 
 
 def verify(
@@ -102,12 +106,31 @@ def check_managed(
 
     def judged(one: Path) -> Verdict:
         data = read_bounded(one, bundle_format.LIMIT, "bundle")
-        found = managed.authenticate(data, believed, root)
+        found = managed.authenticate(data, believed, root, partial(artifact_bytes, path))
         policy = Policy.for_signer(found.signer.subject, found.signer.issuer)
         diff = differences(path, found, bundle, progress, cache)
         return _noted(evaluate(str(path), found, diff, policy), cache)
 
     return _first_accepted(path, bundle, judged, managed.source_of(root))
+
+
+def artifact_bytes(path: Path) -> bytes:
+    """Return the bytes of the one file `path`, for a signature that cannot do with a digest.
+
+    Raises:
+        FormatError: too large to be held in memory. UsageError, Undecided: it cannot be read.
+    """
+    if is_folder(path):
+        raise _one_file(path)
+    return read_bounded(path, _ARTIFACT_LIMIT, "artifact")
+
+
+def _one_file(path: Path) -> Unverified:
+    return Unverified(
+        "wrong-kind",
+        f"The bundle signs one file, but '{shown(str(path))}' is a folder.",
+        "Verify the file that was signed.",
+    )
 
 
 def _first_accepted(
@@ -163,11 +186,7 @@ def differences(
     """
     folder = is_folder(path)
     if folder and found.kind == "artifact":
-        raise Unverified(
-            "wrong-kind",
-            f"The bundle signs one file, but '{shown(str(path))}' is a folder.",
-            "Verify the file that was signed.",
-        )
+        raise _one_file(path)
     if not folder:
         return _of_one_file(path, found, progress, cache)
     ignored |= manifest.DEFAULT_IGNORED | frozenset(found.manifest.ignored)

@@ -9,7 +9,7 @@ from modelseal.errors import FormatError, ModelSealError, Unverified
 from modelseal.formats import bundle as bundle_format
 from modelseal.formats import dsse, intoto, oms, rekor
 from modelseal.seal import identity
-from modelseal.seal.verify.signature import Prehashed
+from modelseal.seal.verify.signature import HASHES, Prehashed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,15 +23,13 @@ Kind = Literal["oms", "artifact"]
 Verifier = Literal["modelseal", "sigstore", "both"]
 VERIFIERS: tuple[Verifier, ...] = ("modelseal", "sigstore", "both")
 
-_SHA256_BYTES = 32
-
 
 class Authenticated(NamedTuple):
     """What a checked bundle says: `signer` signed `manifest` at `time` (UTC).
 
     By a key or a certificate of its own there may be no trusted time and no log entry.
-    For an artifact the manifest has one resource, named `oms.SINGLE_FILE`. `notes` are what people
-    should know about a signature that is good.
+    For an artifact the manifest has one resource, named `oms.SINGLE_FILE`, by the signed hash.
+    `notes` are what people should know about a signature that is good.
     """
 
     signer: identity.Identity
@@ -70,10 +68,10 @@ def authenticate(data: bytes, trust: TrustRoot, verifier: Verifier = "modelseal"
         kind: Kind = "oms"
         signed = oms.from_statement(intoto.parse(bundle.content.payload))
     else:
-        digest = signed_digest(bundle)
-        time = check(bundle, data, Prehashed("sha256", digest), trust)
+        claimed = signed_digest(bundle)
+        time = check(bundle, data, claimed, trust)
         kind = "artifact"
-        signed = oms.Manifest((oms.Resource(oms.SINGLE_FILE, digest),))
+        signed = manifest_of(claimed)
     return Authenticated(signer, time, kind, signed, bundle.entries[0].log_index, trust.source)
 
 
@@ -129,24 +127,30 @@ _CHECKS: dict[str, Check] = {
 }  # fmt: skip
 
 
-def signed_digest(bundle: bundle_format.Bundle) -> bytes:
-    """Return the SHA-256 that an artifact bundle claims to sign: its own note, else the log's.
+def signed_digest(bundle: bundle_format.Bundle) -> Prehashed:
+    """Return the digest that an artifact bundle claims to sign: its own note, else the log's.
 
     It is a claim until the signature over it has been checked.
 
     Raises:
-        FormatError: no SHA-256 to be found.
+        FormatError: none to be found, or of another hash than SHA-256, SHA-384 and SHA-512.
     """
     if isinstance(bundle.content, dsse.Envelope):
         raise FormatError("not-an-artifact", "The bundle signs a statement, not an artifact.")
-    digest, algorithm = bundle.content.digest, bundle.content.algorithm
+    digest, name = bundle.content.digest, rekor.HASH_NAMES.get(bundle.content.algorithm or "")
     if digest is None and bundle.entries:
         body = rekor.parse(bundle.entries[0].body)
-        digest, algorithm = body.digest, "SHA2_256" if body.algorithm == "sha256" else None
-    if digest is None or algorithm != "SHA2_256" or len(digest) != _SHA256_BYTES:
+        digest, name = body.digest, body.algorithm
+    if digest is None or name is None or len(digest) != HASHES[name].digest_size:
         raise FormatError(
             "unsupported-digest",
-            "The artifact was not signed by its SHA-256.",
+            "The artifact was not signed by its SHA-256, SHA-384 or SHA-512.",
             "Sign it with a P-256 key, as every Sigstore client does by default.",
         )
-    return digest
+    return Prehashed(name, digest)
+
+
+def manifest_of(artifact: Prehashed) -> oms.Manifest:
+    """Return the manifest of one file with this digest."""
+    how = oms.Serialization(hash_type=artifact.algorithm)
+    return oms.Manifest((oms.Resource(oms.SINGLE_FILE, artifact.digest),), (), how)

@@ -98,8 +98,12 @@ def _date(seconds: int) -> str:
 
 def _manifest(bundle: bundle_format.Bundle) -> dict[str, Any]:
     if not isinstance(bundle.content, dsse.Envelope):
-        digest = signed_digest(bundle)
-        return {"files": [{"name": oms.SINGLE_FILE, "sha256": digest.hex()}], "ignored": []}
+        claimed = signed_digest(bundle)
+        return {
+            "files": [{"name": oms.SINGLE_FILE, claimed.algorithm: claimed.digest.hex()}],
+            "ignored": [],
+            "hash_type": claimed.algorithm,
+        }
     statement = intoto.parse(bundle.content.payload)
     if statement.predicate_type not in {oms.PREDICATE_TYPE, oms.OLD_PREDICATE_TYPE}:
         return {"files": [], "ignored": []}

@@ -4,24 +4,30 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from modelseal.errors import FormatError, Unverified
 from modelseal.formats import bundle as bundle_format
 from modelseal.formats import dsse, intoto, oms
 from modelseal.seal import hint, keys
-from modelseal.seal.authenticate import Authenticated, Kind, signed_digest
+from modelseal.seal.authenticate import Authenticated, Kind, manifest_of, signed_digest
 from modelseal.seal.identity import Identity
 from modelseal.seal.verify import by_key, content
 from modelseal.seal.verify.signature import Prehashed, PublicKey, check_signature
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cryptography import x509
 
     from modelseal.formats.bundle import Bundle
     from modelseal.seal.trust import TrustRoot
+
+    Read = Callable[[], bytes]
 
 KEY = "public key"  # stands for the issuer where a key itself is trusted
 
@@ -41,23 +47,27 @@ class TrustedChain(NamedTuple):
 Managed = TrustedKey | TrustedChain
 
 
-def authenticate(data: bytes, believed: Managed, trust: TrustRoot | None = None) -> Authenticated:
+def authenticate(
+    data: bytes, believed: Managed, trust: TrustRoot | None = None, read: Read | None = None
+) -> Authenticated:
     """Return what the bundle in `data` says, having checked everything but the model itself.
 
     With a `trust` root the log entry and the timestamps of a signature by key are checked too, and
     a certificate may have expired after the time that a timestamp authority vouches for. Without,
-    a certificate must be valid now.
+    a certificate must be valid now. Only a signature of an artifact by an Ed25519 key needs the
+    artifact, which `read` returns; what it was then stands in the manifest like any other digest.
 
     Raises:
-        FormatError, Unverified: the first thing that is wrong.
+        FormatError, Unverified: the first thing that is wrong. What `read` raises.
     """
     bundle = bundle_format.parse(data)
+    artifact = _artifact(bundle, believed, read)
     notes: tuple[str, ...] = ()
     if isinstance(believed, TrustedKey):
-        signer, time, notes = _by_key(bundle, believed.key, trust)
+        signer, time, notes = _by_key(bundle, believed.key, trust, artifact)
     else:
-        signer, time = _by_certificate(bundle, believed.roots, trust)
-    kind, manifest = signed(bundle)
+        signer, time = _by_certificate(bundle, believed.roots, trust, artifact)
+    kind, manifest = signed(bundle, artifact)
     index = bundle.entries[0].log_index if bundle.entries and trust else None
     return Authenticated(signer, time, kind, manifest, index, source_of(trust), notes)
 
@@ -68,7 +78,7 @@ def source_of(trust: TrustRoot | None) -> str:
 
 
 def _by_key(
-    bundle: Bundle, key: PublicKey, trust: TrustRoot | None
+    bundle: Bundle, key: PublicKey, trust: TrustRoot | None, artifact: bytes | Prehashed | None
 ) -> tuple[Identity, datetime | None, tuple[str, ...]]:
     """Return the signer, the time, and what is unusual about how the bundle names the key."""
     if bundle.certificates:
@@ -82,9 +92,9 @@ def _by_key(
     notes = hint.check(bundle, key) if statement else ()
     _check_kind(bundle, key)
     if _is_old(bundle):
-        _check_signature(bundle, key)
+        _check_signature(bundle, key, artifact)
         return signer, None, notes
-    times = by_key.verify(bundle, key, trust, _artifact(bundle))
+    times = by_key.verify(bundle, key, trust, artifact)
     return signer, times[0] if times else None, notes
 
 
@@ -99,7 +109,10 @@ def _check_kind(bundle: Bundle, key: PublicKey) -> None:
 
 
 def _by_certificate(
-    bundle: Bundle, roots: tuple[x509.Certificate, ...], trust: TrustRoot | None
+    bundle: Bundle,
+    roots: tuple[x509.Certificate, ...],
+    trust: TrustRoot | None,
+    artifact: bytes | Prehashed | None,
 ) -> tuple[Identity, datetime | None]:
     if not bundle.certificates:
         raise Unverified(
@@ -123,7 +136,7 @@ def _by_certificate(
     leaf = path[0]
     key = certificate.key_of(leaf)
     _check_kind(bundle, key)
-    _check_signature(bundle, key)
+    _check_signature(bundle, key, artifact)
     subject = leaf.subject.rfc4514_string() or f"serial {leaf.serial_number:x}"
     signer = Identity(subject, leaf.issuer.rfc4514_string())
     return signer, times[0] if times else None
@@ -140,8 +153,8 @@ def _stamped(bundle: Bundle, trust: TrustRoot | None) -> tuple[datetime, ...]:
     )
 
 
-def _check_signature(bundle: Bundle, key: PublicKey) -> None:
-    message = content.message_of(bundle, _artifact(bundle))
+def _check_signature(bundle: Bundle, key: PublicKey, artifact: bytes | Prehashed | None) -> None:
+    message = content.message_of(bundle, artifact)
     try:
         content.check_content(bundle, message, key)
     except Unverified:
@@ -158,21 +171,37 @@ def _is_old(bundle: Bundle) -> bool:
     return intoto.parse(bundle.content.payload).predicate_type == oms.OLD_PREDICATE_TYPE
 
 
-def _artifact(bundle: Bundle) -> Prehashed | None:
+def _artifact(bundle: Bundle, believed: Managed, read: Read | None) -> bytes | Prehashed | None:
+    """Return what an artifact bundle claims to sign: a digest, or for Ed25519 the artifact.
+
+    Raises:
+        FormatError: neither is to be had ("unsupported-digest"). What `read` raises.
+    """
     if isinstance(bundle.content, dsse.Envelope):
         return None
-    return Prehashed("sha256", signed_digest(bundle))
+    if isinstance(believed, TrustedKey):
+        key = believed.key
+    elif bundle.certificates:
+        from modelseal.seal.verify import certificate  # noqa: PLC0415 - for certificates only
+
+        key = certificate.key_of(certificate.load(bundle.certificates[0]))
+    else:
+        return None  # is refused for that
+    if read is not None and isinstance(key, Ed25519PublicKey):
+        return read()
+    return signed_digest(bundle)
 
 
-def signed(bundle: Bundle) -> tuple[Kind, oms.Manifest]:
+def signed(bundle: Bundle, artifact: bytes | Prehashed | None = None) -> tuple[Kind, oms.Manifest]:
     """Return what the bundle claims to sign; a claim until its signature has been checked.
 
     Raises:
         FormatError: it signs no model.
     """
     if not isinstance(bundle.content, dsse.Envelope):
-        digest = signed_digest(bundle)
-        return "artifact", oms.Manifest((oms.Resource(oms.SINGLE_FILE, digest),))
+        if isinstance(artifact, bytes):
+            artifact = Prehashed("sha256", sha256(artifact).digest())
+        return "artifact", manifest_of(artifact or signed_digest(bundle))
     if bundle.content.payload_type != intoto.PAYLOAD_TYPE:
         raise FormatError("payload-type", "The signed envelope does not hold an in-toto statement.")
     return "oms", oms.from_statement(intoto.parse(bundle.content.payload))

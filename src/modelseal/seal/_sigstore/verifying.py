@@ -68,6 +68,12 @@ def verify(
         payload, time = _verify_statement(bundle, data, trust)
         if not isinstance(bundle.content, Envelope) or payload != bundle.content.payload:
             raise FormatError("bad-bundle", "Two readers disagree on what the bundle holds.")
+    elif artifact.algorithm != "sha256":
+        raise FormatError(
+            "unsupported-digest",
+            f"sigstore-python verifies by SHA-256, not by {artifact.algorithm.upper()}.",
+            "Use --verifier modelseal.",
+        )
     else:
         time = _verify_artifact(data, artifact.digest, trust)
     # sigstore-python looks at the first four bytes of the log's id.

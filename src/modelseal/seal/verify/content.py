@@ -21,7 +21,6 @@ from modelseal.seal.verify.signature import (
 if TYPE_CHECKING:
     from modelseal.formats.bundle import Bundle, LogEntry
 
-_HASH_NAMES = {"SHA2_256": "sha256", "SHA2_384": "sha384", "SHA2_512": "sha512"}
 _OF_PAYLOAD = (rekor.DSSE_V1, rekor.INTOTO_V1, rekor.DSSE_V2)
 
 
@@ -52,7 +51,7 @@ def message_of(bundle: Bundle, artifact: bytes | Prehashed | None) -> bytes | Pr
         raise FormatError("no-artifact", "The bundle signs an artifact, which is not given.")
     noted = bundle.content.digest
     if noted is not None:
-        algorithm = _HASH_NAMES.get(bundle.content.algorithm or "")
+        algorithm = rekor.HASH_NAMES.get(bundle.content.algorithm or "")
         if algorithm is None or digest(artifact, algorithm) != noted:
             raise Unverified("signature-invalid", "The bundle signs another artifact.")
     return artifact

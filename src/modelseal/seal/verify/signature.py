@@ -14,9 +14,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa, utils
 
 from modelseal.errors import FormatError, Unverified, shown
+from modelseal.formats import rekor
 
 PublicKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey
-HashName = Literal["sha256", "sha384", "sha512"]
+HashName = rekor.HashName
 Padding = Literal["pkcs1v15", "pss"]
 
 HASHES: dict[HashName, hashes.HashAlgorithm] = {
