@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
+from base64 import b64decode
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -26,7 +29,8 @@ def client(*arguments: object) -> int:
         [str(CLIENT), *map(str, arguments)],
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
-    assert "Traceback" not in done.stderr, done.stderr
+    for fault in ("Traceback", "should not have happened"):
+        assert fault not in done.stderr, done.stderr
     assert done.returncode == 0 or done.stderr
     return done.returncode
 
@@ -94,6 +98,76 @@ def test_signs_and_verifies_with_an_instance(in_toto, instance, artifact, tmp_pa
     assert client(*asked, artifact) == 1
     key = key_file(tmp_path, ec.generate_private_key(ec.SECP256R1()))
     assert client("verify-bundle", "--bundle", bundle, "--key", key, *trusted, artifact) == 1
+
+
+def instances_files(instance) -> tuple[object, ...]:
+    return (
+        "--trusted-root", instance.trusted_root, "--signing-config", instance.signing_config
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("content", [b"weights", b""])
+def test_what_is_signed_has_one_certificate_and_one_entry(content, instance, tmp_path):
+    """test_sign_does_not_produce_root and test_sign_verify_rekor2 of the suite."""
+    path, bundle = tmp_path / "a.txt", tmp_path / "bundle.json"
+    path.write_bytes(content)
+    token = ("--identity-token", instance.token(ALICE))
+    for _ in range(2):  # the second time over the first
+        made = client("sign-bundle", *token, "--bundle", bundle, *instances_files(instance), path)
+        assert made == 0
+    written = json.loads(bundle.read_bytes())
+    assert written["mediaType"] == "application/vnd.dev.sigstore.bundle.v0.3+json"
+    assert not written.get("dsseEnvelope")
+    material = written["verificationMaterial"]
+    assert "x509CertificateChain" not in material
+    leaf = x509.load_der_x509_certificate(b64decode(material["certificate"]["rawBytes"]))
+    with pytest.raises(x509.ExtensionNotFound):
+        leaf.extensions.get_extension_for_class(x509.BasicConstraints)
+    (entry,) = material["tlogEntries"]
+    assert entry["kindVersion"] == {"kind": "hashedrekord", "version": "0.0.2"}
+    who = ("--certificate-identity", ALICE, "--certificate-oidc-issuer", instance.issuer)
+    trusted = ("--trusted-root", instance.trusted_root)
+    assert client("verify-bundle", "--bundle", bundle, *who, *trusted, path) == 0
+
+
+def test_the_statement_is_signed_as_it_was_given(instance, tmp_path):
+    """test_sign_verify_dsse of the suite: white space, order and members stay."""
+    given, bundle = tmp_path / "statement.json", tmp_path / "bundle.json"
+    digest_of = sha256(b"weights").hexdigest()
+    given.write_text(
+        '{"predicateType": "https://example.com/p",\n "subject": [{"name": "ä", "digest": '
+        f'{{"sha256": "{digest_of}"}}}}], "predicate": {{"b": 1, "a": [1.0]}},\n'
+        ' "_type": "https://in-toto.io/Statement/v1"}\n'
+    )
+    made = client(
+        "sign-bundle", "--in-toto", "--identity-token", instance.token(ALICE), "--bundle", bundle,
+        *instances_files(instance), given,
+    )  # fmt: skip
+    assert made == 0
+    envelope = json.loads(bundle.read_bytes())["dsseEnvelope"]
+    assert b64decode(envelope["payload"]) == given.read_bytes()
+
+
+def test_what_cannot_be_signed_is_said_in_words(instance, artifact, tmp_path):
+    bundle = tmp_path / "bundle.json"
+    token, both = instance.token(ALICE), instances_files(instance)
+    nowhere = tmp_path / "signing_config.json"
+    nowhere.write_text(
+        Path(instance.signing_config).read_text().replace(instance.url, "http://127.0.0.1:9")
+    )
+
+    def sign(*options: object, identity: str = token, path: Path = artifact) -> int:
+        return client(
+            "sign-bundle", "--identity-token", identity, "--bundle", bundle, *options, path
+        )
+
+    assert sign(*both, identity="no token") == 3
+    assert sign(*both, path=tmp_path / "missing") == 2
+    # The public instance's root does not vouch for what this instance certifies.
+    assert sign("--signing-config", instance.signing_config) == 3
+    assert sign("--trusted-root", instance.trusted_root, "--signing-config", nowhere) == 3
+    assert sign("--trusted-root", artifact, "--signing-config", artifact) == 1
+    assert not bundle.exists()
 
 
 def key_file(folder: Path, key: ec.EllipticCurvePrivateKey) -> Path:

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, TypeVar
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
-    from sigstore.models import Bundle, ClientTrustConfig
+    from sigstore.models import ClientTrustConfig
     from sigstore.sign import Signer
+
+T = TypeVar("T")
 
 TIMEOUT = 30  # seconds; sigstore-python waits for ever
 _HTTP_ERROR = 400
@@ -118,24 +120,30 @@ class Session:
     def artifact(self, digest: bytes) -> bytes:
         """Return the bundle of an artifact with this SHA-256."""
         hashed = Hashed(algorithm=HashAlgorithm.SHA2_256, digest=digest)
-        return self._made(lambda: self._signer.sign_artifact(hashed))
+        return _said(lambda: self._signer.sign_artifact(hashed)).to_json().encode()
 
     def statement(self, payload: bytes) -> bytes:
         """Return the bundle of the in-toto statement `payload`."""
-        return self._made(lambda: self._signer.sign_dsse(dsse.Statement(payload)))
+        return _said(lambda: self._signer.sign_dsse(dsse.Statement(payload))).to_json().encode()
 
-    def _made(self, sign: Callable[[], Bundle]) -> bytes:
-        try:
-            return sign().to_json().encode()
-        except ModelSealError:
-            raise
-        except oidc.ExpiredIdentity as error:
-            raise SignInNeeded(
-                "token-expired", "The identity token has expired.", "Get a new token."
-            ) from error
-        except (Error, requests.RequestException, ValueError, KeyError) as error:
-            message = f"Signing failed: {shown(str(error) or type(error).__name__)}."
-            raise Undecided("signing-failed", message, "See the log of the instance.") from error
+
+def _said(step: Callable[[], T]) -> T:
+    """Return what a step of signing gives; what went wrong in it is said in our words.
+
+    Raises:
+        SignInNeeded, Undecided.
+    """
+    try:
+        return step()
+    except ModelSealError:
+        raise
+    except oidc.ExpiredIdentity as error:
+        raise SignInNeeded(
+            "token-expired", "The identity token has expired.", "Get a new token."
+        ) from error
+    except (Error, requests.RequestException, ValueError, KeyError) as error:
+        message = f"Signing failed: {shown(str(error) or type(error).__name__)}."
+        raise Undecided("signing-failed", message, "See the log of the instance.") from error
 
 
 @contextmanager
@@ -143,7 +151,8 @@ def session(config: ClientTrustConfig, token: oidc.IdentityToken) -> Iterator[Se
     """Give a signing session for `token` with the services of `config`.
 
     Raises:
-        Undecided: `config` names no usable service.
+        SignInNeeded, Undecided: `config` names no usable service, or they give no certificate that
+            its trusted root vouches for.
     """
     try:
         context = SigningContext.from_trust_config(config)
@@ -159,5 +168,6 @@ def session(config: ClientTrustConfig, token: oidc.IdentityToken) -> Iterator[Se
     for name, http in sessions.items():
         http.mount("http://", _Service(name))
         http.mount("https://", _Service(name))
-    with context.signer(token) as signer:
+    with ExitStack() as signed_in:
+        signer = _said(lambda: signed_in.enter_context(context.signer(token)))
         yield Session(signer)
