@@ -19,7 +19,10 @@ blobs = st.binary(max_size=40)
 EARLIEST, LATEST = (datetime(year, 1, 1, tzinfo=UTC).replace(tzinfo=None) for year in (1970, 9000))
 times = st.datetimes(EARLIEST, LATEST, timezones=st.just(UTC))
 periods = st.builds(trusted_root.Period, times, st.none() | times)
-logs = st.lists(st.builds(trusted_root.LogKey, texts, blobs, blobs, texts, periods), max_size=3)
+logs = st.lists(
+    st.builds(trusted_root.LogKey, texts, blobs, blobs, texts, periods, st.none() | blobs),
+    max_size=3,
+)
 authorities = st.lists(
     st.builds(trusted_root.Authority, texts, st.lists(blobs, max_size=3).map(tuple), periods),
     max_size=3,

@@ -49,13 +49,17 @@ class Period(NamedTuple):
 
 
 class LogKey(NamedTuple):
-    """The key of a transparency log, of signatures or of certificates."""
+    """The key of a transparency log, of signatures or of certificates.
+
+    Its checkpoints name it by the start of `checkpoint_id`; without one by that of `log_id`.
+    """
 
     base_url: str
     log_id: bytes
     key: bytes
     key_details: str
     period: Period
+    checkpoint_id: bytes | None = None
 
 
 class Authority(NamedTuple):
@@ -111,12 +115,14 @@ def _log(obj: dict[str, Any], what: str) -> LogKey:
     if member(obj, "hashAlgorithm", str, what=what) != "SHA2_256":
         raise FormatError("trust-root", "A log of the trusted root does not use SHA-256.")
     key = member(obj, "publicKey", dict, what=what)
+    checkpoint = optional(obj, "checkpointKeyId", dict, what=what)
     return LogKey(
         base_url=optional(obj, "baseUrl", str, what=what) or "",
         log_id=_bytes(member(obj, "logId", dict, what=what), "keyId", what),
         key=_bytes(key, "rawBytes", what),
         key_details=member(key, "keyDetails", str, what=what),
         period=_period(member(key, "validFor", dict, what=what), what),
+        checkpoint_id=_bytes(checkpoint, "keyId", what) if checkpoint else None,
     )
 
 
@@ -166,7 +172,7 @@ def to_bytes(root: TrustedRoot) -> bytes:
 
 
 def _log_dict(log: LogKey) -> dict[str, Any]:
-    return {
+    obj = {
         "baseUrl": log.base_url,
         "hashAlgorithm": "SHA2_256",
         "publicKey": {
@@ -176,6 +182,9 @@ def _log_dict(log: LogKey) -> dict[str, Any]:
         },
         "logId": {"keyId": b64encode(log.log_id)},
     }
+    if log.checkpoint_id is not None:
+        obj["checkpointKeyId"] = {"keyId": b64encode(log.checkpoint_id)}
+    return obj
 
 
 def _authority_dict(authority: Authority) -> dict[str, Any]:

@@ -11,14 +11,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from modelseal.errors import FormatError, ModelSealError, shown
-from modelseal.formats import trusted_root
+from modelseal.formats import note, trusted_root
 from modelseal.seal import identity
 from modelseal.seal.verify import signature
 
 if TYPE_CHECKING:
     from modelseal.formats.trusted_root import Period
     from modelseal.seal.trust import TrustRoot
-    from modelseal.seal.verify.signature import Padding, PublicKey
+    from modelseal.seal.verify.signature import HashName, Padding, PublicKey
 
 # `PublicKeyDetails` of protobuf-specs, sigstore_common.proto: kind of key, padding.
 _KEY_DETAILS: dict[str, tuple[type, Padding]] = {
@@ -37,21 +37,27 @@ _KEY_DETAILS: dict[str, tuple[type, Padding]] = {
 
 
 class Log(NamedTuple):
-    """A log whose signatures are believed; `host` is the host name of its base URL."""
+    """A log whose signatures are believed; `host` is the host name of its base URL.
+
+    Its checkpoints name it by one of the `hints`: the start of its id, or of one for checkpoints.
+    """
 
     log_id: bytes
     host: str
     key: PublicKey
     padding: Padding
     period: Period
+    hints: frozenset[bytes]
 
-    def check(self, signed: bytes, message: bytes) -> None:
-        """Check that the log signed `message`.
+    def check(self, signed: bytes, message: bytes, hash_name: HashName | None = None) -> None:
+        """Check that the log signed `message`, by the hash of its key unless another is named.
 
         Raises:
             Unverified: it did not ("signature-invalid").
         """
-        signature.check_signature(self.key, signed, message, self.padding)
+        names = signature.hash_names(self.key)  # none for Ed25519, which signs messages
+        content = signature.hashed(message, hash_name or names[0]) if names else message
+        signature.check_signature(self.key, signed, content, self.padding)
 
 
 class Authority(NamedTuple):
@@ -107,7 +113,9 @@ def _log(log: trusted_root.LogKey) -> Log:
         host = urlsplit(log.base_url).hostname or ""
     except ValueError as error:
         raise FormatError("trust-root", "The base URL of a log is no URL.") from error
-    return Log(log.log_id, host, key, padding, log.period)
+    ids = (log.log_id, log.checkpoint_id or log.log_id)
+    hints = frozenset(one[: note.KEY_HASH_SIZE] for one in ids)
+    return Log(log.log_id, host, key, padding, log.period, hints)
 
 
 def _authorities(authorities: tuple[trusted_root.Authority, ...]) -> tuple[Authority, ...]:

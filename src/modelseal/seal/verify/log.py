@@ -118,7 +118,7 @@ def _checkpoint(text: str, log: Log) -> checkpoint_format.Checkpoint:
     if named_by_host and found.origin != log.host:
         raise _mismatch("is of another log")
     for one in signed.signatures:
-        if one.key_hash != log.log_id[: note.KEY_HASH_SIZE]:
+        if one.key_hash not in log.hints:
             continue
         if named_by_host and one.name != log.host:
             continue

@@ -136,6 +136,13 @@ def check_signature(
         _check_any_hash(key, signature, message, rsa_padding)
 
 
+def hashed(message: bytes, name: HashName) -> Prehashed:
+    """Return `message` by its digest."""
+    hasher = hashes.Hash(HASHES[name])
+    hasher.update(message)
+    return Prehashed(name, hasher.finalize())
+
+
 def _check_any_hash(
     key: ec.EllipticCurvePublicKey | rsa.RSAPublicKey,
     signature: bytes,
@@ -143,10 +150,8 @@ def _check_any_hash(
     rsa_padding: Padding,
 ) -> None:
     for name in hash_names(key):
-        hasher = hashes.Hash(HASHES[name])
-        hasher.update(message)
         try:
-            _check_digest(key, signature, Prehashed(name, hasher.finalize()), rsa_padding)
+            _check_digest(key, signature, hashed(message, name), rsa_padding)
         except Unverified:
             continue
         return

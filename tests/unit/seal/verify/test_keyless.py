@@ -5,10 +5,12 @@ import copy
 import json
 from base64 import b64decode, b64encode
 from datetime import UTC, datetime, timedelta
-from hashlib import new
+from hashlib import new, sha256
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from modelseal.errors import ModelSealError
 from modelseal.formats import bundle as bundle_format
@@ -16,6 +18,8 @@ from modelseal.formats import note
 from modelseal.seal.trust import TrustRoot
 from modelseal.seal.verify import by_key, keyless
 from modelseal.seal.verify.signature import Prehashed
+
+from .conftest import LogV1
 
 ARTIFACT = b"weights"
 KEYS = {"P256": "sha256", "P384": "sha384", "P521": "sha512", "RSA": "sha256"}
@@ -243,6 +247,83 @@ def test_a_checkpoint_without_one_of_its_lines(line, workshop):
     del lines[line]
     checkpoint["envelope"] = "\n".join(lines)
     assert code(bundle, workshop.trust) in {"bad-note", "bad-checkpoint", "checkpoint-mismatch"}
+
+
+SIGNS = {
+    "PKIX_ECDSA_P256_SHA_256": ("P256", lambda k, m: k.sign(m, ec.ECDSA(hashes.SHA256()))),
+    "PKIX_ECDSA_P384_SHA_384": ("P384", lambda k, m: k.sign(m, ec.ECDSA(hashes.SHA384()))),
+    "PKIX_ECDSA_P521_SHA_512": ("P521", lambda k, m: k.sign(m, ec.ECDSA(hashes.SHA512()))),
+    "PKIX_RSA_PKCS1V15_2048_SHA256": (
+        "RSA", lambda k, m: k.sign(m, padding.PKCS1v15(), hashes.SHA256())
+    ),
+    "PKIX_RSA_PSS_2048_SHA256": (
+        "RSA", lambda k, m: k.sign(m, padding.PSS(padding.MGF1(hashes.SHA256()), 32),
+                                   hashes.SHA256())
+    ),
+    "PKIX_ED25519": ("Ed25519", lambda k, m: k.sign(m)),
+}  # fmt: skip
+
+
+class AnyLog(LogV1):
+    """A log with a key of any kind, which it uses as `sign` says."""
+
+    def __init__(self, key, details: str, sign) -> None:
+        self.key, self.details, self._sign = key, details, sign
+        self.spki = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        self.log_id = sha256(self.spki).digest()
+
+    def sign(self, message: bytes) -> bytes:
+        return self._sign(self.key, message)
+
+    def trusted(self, *period: datetime) -> dict:
+        root = super().trusted(*period)
+        root["publicKey"]["keyDetails"] = self.details
+        return root
+
+    def logged(self, workshop, **root: dict) -> tuple[dict, TrustRoot]:
+        """Return a bundle in this log, and a root that names it."""
+        bundle = workshop.bundle(*V1)
+        entry = bundle["verificationMaterial"]["tlogEntries"][0]
+        body, at = b64decode(entry["canonicalizedBody"]), int(entry["integratedTime"])
+        bundle["verificationMaterial"]["tlogEntries"] = [self.entry(*V1[1:], body, at)]
+        trusted = self.trusted(datetime.now(UTC) - timedelta(days=1)) | root
+        return bundle, changed(workshop, lambda r: r["tlogs"].append(trusted))
+
+
+@pytest.mark.parametrize("details", SIGNS)
+def test_logs_with_every_kind_of_key(details, workshop):
+    name, sign = SIGNS[details]
+    make = MAKE | {"Ed25519": ed25519.Ed25519PrivateKey.generate}
+    assert verify(*AnyLog(make[name](), details, sign).logged(workshop)).times
+
+
+def test_a_log_signs_by_the_hash_of_its_key(workshop):
+    _, sign = SIGNS["PKIX_ECDSA_P256_SHA_256"]
+    log = AnyLog(MAKE["P384"](), "PKIX_ECDSA_P384_SHA_384", sign)
+    assert code(*log.logged(workshop)) == "promise-invalid"
+
+
+def test_checkpoints_may_name_their_log_by_another_id(workshop):
+    name, sign = SIGNS["PKIX_ECDSA_P256_SHA_256"]
+    log = AnyLog(MAKE[name](), "PKIX_ECDSA_P256_SHA_256", sign)
+    real, log.log_id = log.log_id, sha256(b"another id").digest()
+    bundle, _ = log.logged(workshop)  # all in the name of the other id
+    entry = bundle["verificationMaterial"]["tlogEntries"][0]
+    entry["logId"]["keyId"] = b64encode(real).decode()
+    log.log_id = real
+    promised = {
+        "body": entry["canonicalizedBody"], "integratedTime": int(entry["integratedTime"]),
+        "logID": real.hex(), "logIndex": int(entry["logIndex"]),
+    }  # fmt: skip
+    text = json.dumps(promised, sort_keys=True, separators=(",", ":")).encode()
+    entry["inclusionPromise"]["signedEntryTimestamp"] = b64encode(log.sign(text)).decode()
+    named = {"checkpointKeyId": {"keyId": b64encode(sha256(b"another id").digest()).decode()}}
+    for extra, accepted in (({}, False), ({"checkpointKeyId": None}, False), (named, True)):
+        _, trust = log.logged(workshop, **extra)
+        if accepted:
+            assert verify(bundle, trust).times
+        else:
+            assert code(bundle, trust) == "checkpoint-mismatch"
 
 
 # -- bundles --------------------------------------------------------------------------------------
