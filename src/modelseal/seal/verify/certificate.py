@@ -171,7 +171,21 @@ def path_to(
 
     At some moment all of it is valid; whether it was at the right ones is the caller's to check.
     """
-    at = max(certificate.not_valid_before_utc for certificate in (leaf, *chain))
+    # Not all of a chain need be on the path, and an issuer may have begun after its leaf.
+    start = leaf.not_valid_before_utc
+    latest = max(start, *(certificate.not_valid_before_utc for certificate in chain))
+    return _path_at(start, leaf, chain, ca, leaf_policy) or _path_at(
+        latest, leaf, chain, ca, leaf_policy
+    )
+
+
+def _path_at(
+    at: datetime,
+    leaf: x509.Certificate,
+    chain: Path,
+    ca: verification.ExtensionPolicy,
+    leaf_policy: verification.ExtensionPolicy,
+) -> Path | None:
     verifier = (
         verification.PolicyBuilder()
         .store(_store(chain))
@@ -185,8 +199,10 @@ def path_to(
         return None
     # The path ends at the first certificate that the trust root names. What the root says above
     # that one must have been valid too.
-    last = chain.index(found[-1])
-    return (*found, *chain[last + 1 :])
+    for certificate in chain[chain.index(found[-1]) + 1 :]:
+        if certificate.subject == found[-1].issuer:
+            found.append(certificate)
+    return tuple(found)
 
 
 def is_valid(certificate: x509.Certificate, time: datetime) -> bool:

@@ -902,6 +902,17 @@ def _(shop: Shop) -> Case:
     return Case(shop.bundle(*V2), root_of(shop, certificateAuthorities=[added, *known]))
 
 
+@case("trust-root-ca-chain-with-a-later-certificate")
+def _(shop: Shop) -> Case:
+    """Of another CA, which began when the signature was made long ago."""
+    known = copy.deepcopy(shop.root["certificateAuthorities"])
+    key = ec.generate_private_key(ec.SECP256R1())
+    ca = (x509.BasicConstraints(ca=True, path_length=0), True)
+    later = certificate("later", key, None, key, ca, start=-60, end=9e6).public_bytes(DER)
+    known[0]["certChain"]["certificates"].insert(1, {"rawBytes": b64(later)})
+    return Case(shop.bundle(*V2, certified=AGO), root_of(shop, certificateAuthorities=known))
+
+
 @case("bundle-with-sct-with-extensions")
 def _(shop: Shop) -> Case:
     """A CT log whose timestamps name the leaf's index in an extension, as those with tiles do."""
