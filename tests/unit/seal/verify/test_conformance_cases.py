@@ -23,6 +23,7 @@ from unittest.mock import patch
 
 import pytest
 from asn1crypto import tsp
+from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -655,9 +656,13 @@ class Tsa(NamedTuple):
 
     authority: TimestampAuthority
     root_key: ec.EllipticCurvePrivateKey
+    known: tuple[str, ...] = ()
 
-    def until(self, end: datetime) -> list[str]:
-        """Return the chain made again, of the same keys, names and numbers, until `end`."""
+    def until(self, end: datetime) -> Tsa:
+        """Return one of the same keys, names and numbers, whose certificates last until `end`.
+
+        It stamps at any time, as one does that has been stolen.
+        """
         again = []
         for one in self.authority.chain:
             builder = (
@@ -668,12 +673,14 @@ class Tsa(NamedTuple):
             )  # fmt: skip
             for extension in one.extensions:
                 builder = builder.add_extension(extension.value, critical=extension.critical)
-            again.append(b64(builder.sign(self.root_key, hashes.SHA256()).public_bytes(DER)))
-        return again
+            again.append(builder.sign(self.root_key, hashes.SHA256()).public_bytes(DER))
+        authority = TimestampAuthority(self.authority.key, self.authority.chain)
+        vars(authority)["_certificate"] = asn1_x509.Certificate.load(again[0])
+        return Tsa(authority, self.root_key, tuple(map(b64, again)))
 
     @property
-    def chain(self) -> list[str]:
-        return [b64(one.public_bytes(DER)) for one in self.authority.chain]
+    def chain(self) -> tuple[str, ...]:
+        return self.known or tuple(b64(one.public_bytes(DER)) for one in self.authority.chain)
 
     def trusted(self, *chain: str) -> Json:
         certificates = [{"rawBytes": one} for one in chain or self.chain]
@@ -761,9 +768,8 @@ CASES |= {
 
 
 def with_tsa_until(seconds: float) -> Callable[[Shop], Case]:
-    end = datetime.now(UTC) + timedelta(seconds=seconds)
-    chain = LASTING.until(end)
-    return stamped_by(LASTING, embedded=False, trusted=lambda one: one.trusted(*chain))
+    made = LASTING.until(datetime.now(UTC) + timedelta(seconds=seconds))
+    return stamped_by(made, embedded=False, trusted=Tsa.trusted)
 
 
 CASES |= {
