@@ -56,9 +56,9 @@ def _witnessed(bundle: Bundle, trust: TrustRoot) -> tuple[datetime, ...]:
     if not anchors.logs:
         return tuple(sorted(times))
     (entry,) = bundle.entries
-    entry_log = log.of_entry(entry, anchors.logs, trust.source)
-    log.check_promise(entry, entry_log)
-    log.check_inclusion(entry, entry_log)
+    entry_logs = log.of_entry(entry, anchors.logs, trust.source)
+    log.check_promise(entry, entry_logs)
+    log.check_inclusion(entry, entry_logs)
     taken = timestamps.integrated(entry)
     if taken is not None and entry.promise is not None:
         times = (*times, taken)

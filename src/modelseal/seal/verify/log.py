@@ -15,6 +15,9 @@ from modelseal.formats.strict import b64encode
 from modelseal.seal.verify import timestamps
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
     from modelseal.formats.bundle import InclusionProof, LogEntry
     from modelseal.seal.verify.anchors import Log
 
@@ -22,15 +25,17 @@ if TYPE_CHECKING:
 _TREE_OF_V1 = re.compile(r".+ - [0-9]+")
 
 
-def of_entry(entry: LogEntry, logs: tuple[Log, ...], source: str) -> Log:
-    """Return the trusted log that `entry` says it is in, by its whole id.
+def of_entry(entry: LogEntry, logs: tuple[Log, ...], source: str) -> tuple[Log, ...]:
+    """Return the trusted log that `entry` says it is in, by its whole id, as often as it is named.
+
+    A trusted root may name a log once for each period in which it is believed.
 
     Raises:
         Unverified: there is none ("unknown-log").
     """
-    for log in logs:
-        if log.log_id == entry.log_id:
-            return log
+    found = tuple(log for log in logs if log.log_id == entry.log_id)
+    if found:
+        return found
     raise Unverified(
         "unknown-log",
         f"The signature is in a log that {shown(source)} does not name.",
@@ -38,7 +43,24 @@ def of_entry(entry: LogEntry, logs: tuple[Log, ...], source: str) -> Log:
     )
 
 
-def check_promise(entry: LogEntry, log: Log) -> None:
+def _check_any(logs: tuple[Log, ...], check: Callable[[Log], object]) -> None:
+    """Check that `check` finds nothing wrong with one of `logs`.
+
+    Raises:
+        Unverified: what it says of the first, if it refuses all.
+    """
+    refused = []
+    for log in logs:
+        try:
+            check(log)
+        except Unverified as error:
+            refused.append(error)
+        else:
+            return
+    raise refused[0]
+
+
+def check_promise(entry: LogEntry, logs: tuple[Log, ...]) -> None:
     """Check the signed entry timestamp (SET), if there is one: only version 1 logs give it.
 
     sigstore/rekor, openapi.yaml, `signedEntryTimestamp`: a signature over the RFC 8785 form of
@@ -60,8 +82,13 @@ def check_promise(entry: LogEntry, log: Log) -> None:
         "logIndex": entry.log_index,
     }
     canonical = json.dumps(promised, sort_keys=True, separators=(",", ":")).encode()
+    promise = entry.promise
+    _check_any(logs, lambda log: _check_promised(promise, canonical, time, log))
+
+
+def _check_promised(promise: bytes, canonical: bytes, time: datetime, log: Log) -> None:
     try:
-        log.check(entry.promise, canonical)
+        log.check(promise, canonical)
     except Unverified as error:
         message = "The log did not make the promise that the bundle has."
         raise Unverified("promise-invalid", message) from error
@@ -70,7 +97,7 @@ def check_promise(entry: LogEntry, log: Log) -> None:
         raise Unverified("log-expired", message)
 
 
-def check_inclusion(entry: LogEntry, log: Log) -> None:
+def check_inclusion(entry: LogEntry, logs: tuple[Log, ...]) -> None:
     """Check that the entry's body is a leaf of the tree that the log signed.
 
     RFC 6962 section 2.1.1 and C2SP tlog-checkpoint. Bundles of version 0.1 could do without a
@@ -82,9 +109,14 @@ def check_inclusion(entry: LogEntry, log: Log) -> None:
             not sign ("checkpoint-mismatch").
     """
     proof = entry.proof
-    if proof is None or proof.checkpoint is None:
+    checkpoint = proof and proof.checkpoint
+    if proof is None or checkpoint is None:
         raise Unverified("not-logged", "The bundle has no proof that the signature was logged.")
-    signed = _checkpoint(proof.checkpoint, log)
+    _check_any(logs, lambda log: _check_included(entry, proof, checkpoint, log))
+
+
+def _check_included(entry: LogEntry, proof: InclusionProof, checkpoint: str, log: Log) -> None:
+    signed = _checkpoint(checkpoint, log)
     if (signed.size, signed.root) != (proof.tree_size, proof.root_hash):
         raise _mismatch("is about another tree than the proof")
     if not _TREE_OF_V1.fullmatch(signed.origin) and proof.log_index != entry.log_index:

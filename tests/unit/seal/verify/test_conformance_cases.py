@@ -867,6 +867,23 @@ CASES |= {
 }
 
 
+@case("trust-root-log-of-two-periods")
+def _(shop: Shop) -> Case:
+    """The log was trusted, then not, and is again; each period has its own place in the root."""
+    ended = set_period(shop.root["tlogs"], start=at(-9e6), end=at(-8e6))
+    return Case(shop.bundle(*V1), root_of(shop, tlogs=[*ended, *shop.root["tlogs"]]))
+
+
+@case("trust-root-another-key-under-the-id-of-a-log")
+def _(shop: Shop) -> Case:
+    others = copy.deepcopy(shop.root["tlogs"])
+    for one in others:
+        key = ec.generate_private_key(ec.SECP256R1()).public_key()
+        one["publicKey"]["keyDetails"] = "PKIX_ECDSA_P256_SHA_256"
+        one["publicKey"]["rawBytes"] = b64(key.public_bytes(DER, PublicFormat.SubjectPublicKeyInfo))
+    return Case(shop.bundle(*V2), root_of(shop, tlogs=[*others, *shop.root["tlogs"]]))
+
+
 @case("trust-root-of-unknown-keys-too")
 def _(shop: Shop) -> Case:
     root = root_of(shop)
