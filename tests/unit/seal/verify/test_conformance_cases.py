@@ -14,11 +14,13 @@ import copy
 import io
 import json
 import runpy
+import subprocess
 from base64 import b64decode, b64encode
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 from unittest.mock import patch
 
 import pytest
@@ -35,9 +37,6 @@ from modelseal.instance import pki
 from modelseal.instance.tsa import TimestampAuthority
 
 from .conftest import ARTIFACT, KEYS, PAYLOAD, SUBJECT
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 Json = dict[str, Any]
 
@@ -1089,7 +1088,25 @@ def shop(workshop, other_forge) -> Shop:
     return Shop(workshop, other_forge)
 
 
-def ask(made: Case, shop: Shop, folder: Path, given: str) -> tuple[int, str]:
+Client = Callable[[list[str]], tuple[int, str]]
+
+
+def ours(arguments: list[str]) -> tuple[int, str]:
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said):
+        status = MAIN(arguments)
+    return status, said.getvalue()
+
+
+def sigstore_go(arguments: list[str]) -> tuple[int, str]:
+    peers = runpy.run_path(str(TESTS.parent / "scripts" / "peers" / "install.py"))
+    done = subprocess.run(
+        [peers["SIGSTORE_GO"], *arguments], capture_output=True, text=True, check=False
+    )
+    return done.returncode, done.stderr
+
+
+def ask(made: Case, shop: Shop, folder: Path, given: str, client: Client = ours) -> tuple[int, str]:
     """Return the client's exit status and what it said."""
     raw = made.bundle if isinstance(made.bundle, bytes) else json.dumps(made.bundle).encode()
     bundle, root, key = (folder / name for name in ("bundle.json", "root.json", "key.pub"))
@@ -1103,10 +1120,7 @@ def ask(made: Case, shop: Shop, folder: Path, given: str) -> tuple[int, str]:
     if made.key is None or made.identity:
         whose += ["--certificate-identity", ALICE, "--certificate-oidc-issuer", ISSUER]
     arguments = ["verify-bundle", "--bundle", bundle, *whose, "--trusted-root", root, given]
-    said = io.StringIO()
-    with contextlib.redirect_stderr(said):
-        status = MAIN([str(one) for one in arguments])
-    return status, said.getvalue()
+    return client([str(one) for one in arguments])
 
 
 @pytest.mark.parametrize("name", sorted(CASES))
@@ -1138,3 +1152,32 @@ def test_a_file_named_like_a_digest_is_a_file(shop, tmp_path, monkeypatch):
 )
 def test_what_is_no_digest_is_a_path(given, shop, tmp_path):
     assert ask(Case(shop.bundle(*V2)), shop, tmp_path, given)[0] == 2
+
+
+# Where sigstore-go 1.3.0 says otherwise: docs/verification.md, "Differences".
+GO_DIFFERS = frozenset(
+    [
+        "bundle-with-root-cert_fail",
+        "dsse-statement-missing-type_fail",
+        "dsse-statement-unknown-type_fail",
+        "dsse-with-hashedrekord-happy-path",
+        "managed-key-and-client-identity_fail",
+        "managed-key-and-trusted-root",
+        "managed-key-of-p384-happy-path",
+        "rekor2-dsse-in-dsse-entry-happy-path",
+        "rekor2-multiple-timestamps-one-outside-cert-validity_fail",
+        "trust-root-of-unknown-keys-too",
+    ]
+)
+
+
+@pytest.mark.interop
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_sigstore_go_agrees(name: str, shop: Shop, tmp_path: Path) -> None:
+    made = CASES[name](shop)
+    artifact = tmp_path / "a.txt"
+    artifact.write_bytes(made.artifact)
+    for given in (str(artifact), f"sha256:{sha256(made.artifact).hexdigest()}"):
+        status, said = ask(made, shop, tmp_path, given, sigstore_go)
+        accepted = name.endswith("_fail") == (name in GO_DIFFERS)
+        assert (status == 0) == accepted, said
