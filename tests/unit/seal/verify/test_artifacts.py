@@ -8,6 +8,7 @@ from hashlib import new
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
+from workshop import ARTIFACT, KEYS
 
 from modelseal.formats.bundle import Bundle, MessageSignature, to_bytes
 from modelseal.policy import several
@@ -16,8 +17,6 @@ from modelseal.policy.verify import check, check_managed
 from modelseal.seal.inspect import inspect
 from modelseal.seal.managed import TrustedKey
 from modelseal.seal.trust import TrustRoot
-
-from .conftest import ARTIFACT, KEYS
 
 HASHES = {"P256": "sha256", "P384": "sha384", "P521": "sha512", "RSA": "sha256"}
 ALICE = Policy.for_signer("alice@example.com", "http://127.0.0.1:1")

@@ -11,6 +11,7 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from workshop import LogV1
 
 from modelseal.errors import ModelSealError
 from modelseal.formats import bundle as bundle_format
@@ -18,8 +19,6 @@ from modelseal.formats import note
 from modelseal.seal.trust import TrustRoot
 from modelseal.seal.verify import by_key, keyless
 from modelseal.seal.verify.signature import Prehashed
-
-from .conftest import LogV1
 
 ARTIFACT = b"weights"
 KEYS = {"P256": "sha256", "P384": "sha384", "P521": "sha512", "RSA": "sha256"}
