@@ -55,9 +55,19 @@ def parse(obj: dict[str, Any]) -> Envelope:
         )
     return Envelope(
         payload=proto_bytes(member(obj, "payload", str, what=_WHAT), what="payload"),
-        payload_type=member(obj, "payloadType", str, what=_WHAT),
+        payload_type=_payload_type(obj),
         signatures=tuple(signatures),
     )
+
+
+def _payload_type(obj: dict[str, Any]) -> str:
+    """Return the type, which is signed as UTF-8; JSON can spell half a character."""
+    found = member(obj, "payloadType", str, what=_WHAT)
+    try:
+        found.encode()
+    except UnicodeEncodeError as error:
+        raise FormatError("payload-type", f"The payload type of the {_WHAT} is no text.") from error
+    return found
 
 
 def _signature(obj: dict[str, Any]) -> Signature:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from modelseal.errors import FormatError, Unverified
 from modelseal.formats import dsse, rekor
+from modelseal.formats.strict import b64encode
 from modelseal.seal.verify.signature import (
     Prehashed,
     PublicKey,
     check_signature,
     hash_names,
     key_details,
-    load_pem,
     spki,
 )
 
@@ -111,21 +111,23 @@ def check_body(entry: LogEntry, bundle: Bundle, message: bytes | Prehashed, sign
 
 
 def _is_signer(logged: rekor.LoggedSignature, signer: Signer) -> bool:
-    if logged.form != "pem":
-        form = "publicKey" if signer.certificate is None else "x509Certificate"
-        if logged.form != form or logged.key_details not in ("", *key_details(signer.key)):
-            return False
-        return logged.verifier == (signer.certificate or spki(signer.key))
-    if signer.certificate is None:
-        return spki(load_pem(logged.verifier)) == spki(signer.key)
-    from cryptography import x509  # noqa: PLC0415 - 25 ms that a key need not pay
-    from cryptography.hazmat.primitives.serialization import Encoding  # noqa: PLC0415 - as above
-
-    try:
-        certificate = x509.load_pem_x509_certificate(logged.verifier)
-    except (ValueError, x509.InvalidVersion):
+    if logged.form == "pem":
+        # Compared as text: what is read from a PEM file differs from reader to reader, and who
+        # watches the log must see the certificate that counts here.
+        if signer.certificate is None:
+            return logged.verifier == _pem("PUBLIC KEY", spki(signer.key))
+        return logged.verifier == _pem("CERTIFICATE", signer.certificate)
+    form = "publicKey" if signer.certificate is None else "x509Certificate"
+    if logged.form != form or logged.key_details not in ("", *key_details(signer.key)):
         return False
-    return certificate.public_bytes(Encoding.DER) == signer.certificate
+    return logged.verifier == (signer.certificate or spki(signer.key))
+
+
+def _pem(label: str, der: bytes) -> bytes:
+    """Return the one form of `der` that version 1 logs store (RFC 7468, strict)."""
+    text = b64encode(der)
+    lines = [text[at : at + 64] for at in range(0, len(text), 64)]
+    return "\n".join([f"-----BEGIN {label}-----", *lines, f"-----END {label}-----\n"]).encode()
 
 
 def _mismatch() -> Unverified:
