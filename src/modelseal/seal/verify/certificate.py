@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import verification
 from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -277,7 +278,9 @@ def check_transparency(path: Path, logs: tuple[Log, ...]) -> None:
 
 
 def _is_promise(sct: Sct, signed: bytes, log: Log) -> bool:
-    if sct.log_id != log.log_id:
+    is_rsa = isinstance(log.key, rsa.RSAPublicKey)
+    algorithms = sct_format.SHA256_RSA if is_rsa else sct_format.SHA256_ECDSA
+    if sct.log_id != log.log_id or sct.algorithms != algorithms:
         return False
     try:
         time = datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=sct.timestamp)

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import re
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from modelseal.errors import FormatError, Unverified, shown
@@ -116,10 +115,11 @@ def check_inclusion(entry: LogEntry, logs: tuple[Log, ...]) -> None:
 
 
 def _check_included(entry: LogEntry, proof: InclusionProof, checkpoint: str, log: Log) -> None:
-    signed = _checkpoint(checkpoint, log)
+    numbered = (entry.kind, entry.version) in rekor.V1
+    signed = _checkpoint(checkpoint, log, numbered=numbered)
     if (signed.size, signed.root) != (proof.tree_size, proof.root_hash):
         raise _mismatch("is about another tree than the proof")
-    if not _TREE_OF_V1.fullmatch(signed.origin) and proof.log_index != entry.log_index:
+    if _is_host(signed.origin, numbered=numbered) and proof.log_index != entry.log_index:
         # A version 1 log counts its entries over several trees, later ones have one tree.
         raise Unverified("not-logged", "The proof is about another entry than this one.")
     _check_leaf(entry.body, proof)
@@ -135,29 +135,35 @@ def _check_leaf(body: bytes, proof: InclusionProof) -> None:
         raise Unverified("not-logged", "The proof does not show that the signature was logged.")
 
 
-def _checkpoint(text: str, log: Log) -> checkpoint_format.Checkpoint:
+def _checkpoint(text: str, log: Log, *, numbered: bool) -> checkpoint_format.Checkpoint:
     """Return what the log signed (C2SP signed-note, "Verifying signatures").
 
-    Signatures of others, such as witnesses, are passed over. The origin is the log's host name,
-    but for version 1 logs.
+    Signatures of others, such as witnesses, are passed over; the first of the log decides, for "if
+    a signature from a known key fails to verify, clients SHOULD reject the whole note". The origin
+    is the log's host name, but for version 1 logs (`numbered`).
     """
     try:
         signed = note.parse_note(text.encode())
     except UnicodeEncodeError as error:  # JSON can spell half a character
         raise FormatError("bad-note", "The signed note is no text.") from error
     found = checkpoint_format.parse_checkpoint(signed.text)
-    named_by_host = not _TREE_OF_V1.fullmatch(found.origin)
-    if named_by_host and found.origin != log.host:
+    by_host = _is_host(found.origin, numbered=numbered)
+    if by_host and found.origin != log.host:
         raise _mismatch("is of another log")
     for one in signed.signatures:
-        if one.key_hash not in log.hints:
+        if one.key_hash not in log.hints or (by_host and one.name != log.host):
             continue
-        if named_by_host and one.name != log.host:
-            continue
-        with suppress(Unverified):
+        try:
             log.check(one.signature, signed.text.encode())
-            return found
+        except Unverified as error:
+            raise _mismatch("is not signed by the log") from error
+        return found
     raise _mismatch("is not signed by the log")
+
+
+def _is_host(origin: str, *, numbered: bool) -> bool:
+    """Return whether `origin` must be a host name: not of a version 1 log with its tree."""
+    return not (numbered and _TREE_OF_V1.fullmatch(origin))
 
 
 def _mismatch(what: str) -> Unverified:
