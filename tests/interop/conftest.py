@@ -241,3 +241,13 @@ def model_signing() -> Callable[..., subprocess.CompletedProcess[str]]:
 def peer_python():
     """Give the Python that has model_signing, for what its command line cannot say."""
     return PEERS.MODEL_SIGNING / "bin" / "python"
+
+
+@pytest.fixture(scope="session")
+def file_claim() -> Callable[..., Claim]:
+    """Give a function that returns the claim that `file` was signed in `bundle`."""
+
+    def claim(file: Path, bundle: Path, root: Path, *, issuer: str, identity: str) -> Claim:
+        return Claim("artifact", Models(file, file, file, ""), bundle, issuer, root, identity)
+
+    return claim

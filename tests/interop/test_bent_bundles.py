@@ -12,33 +12,19 @@ from base64 import b64decode, b64encode
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from forging.written import Path, holder, leaves
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 pytestmark = pytest.mark.interop
 
-Path = tuple[str | int, ...]
 # A version 2 entry is made anew from the rest of the bundle, and proved against the checkpoint.
 GO_DOES_NOT_READ = {"canonicalizedBody", "rootHash", "treeSize", "kind", "version"}
 # The index beside the proof, not the one in it; either way there is only one tree.
 GO_READS_ONE_OF_TWO = {"logIndex"}
 # The note of the digest, which is a hint and which we can do without.
 GO_WANTS = {"messageDigest"}
-
-
-def leaves(value: Any, path: Path = ()) -> Iterator[Path]:
-    if path:
-        yield path
-    inner = value.items() if isinstance(value, dict) else enumerate(value)
-    for name, one in inner if isinstance(value, (dict, list)) else ():
-        yield from leaves(one, (*path, name))
-
-
-def holder(bundle: Any, path: Path) -> Any:
-    for step in path[:-1]:
-        bundle = bundle[step]
-    return bundle
 
 
 def bent(value: Any) -> list[Any]:

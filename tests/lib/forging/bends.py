@@ -21,7 +21,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID as Eku
 from forging import bundles, issuing, keys, logs
 from forging.bundles import Made
 from forging.issuing import ALICE, ISSUER, LIFETIME, Sct
-from forging.logs import Body, Checkpoint, Log, b64, canonical, cosignature
+from forging.logs import Body, Log, b64, canonical, cosignature
 
 Bend = Callable[[Made], Made]
 RSA_SHA256 = b"\x04\x01"
@@ -81,16 +81,14 @@ def written(change: Callable[[Body], Any]) -> Bend:
 
 def relogged(change: Callable[[Body], Any]) -> Bend:
     """Log another body than the honest one, with a proof and a promise of its own."""
-    return entry(change=change)
+    return entry_by(lambda e: {"changes": (*e.changes, change)})
 
 
 # -- certificates ---------------------------------------------------------------------------------
 
 URI = x509.UniformResourceIdentifier("https://example.com/w")
 BOB = x509.RFC822Name("bob@example.com")
-OTHER = x509.OtherName(
-    x509.ObjectIdentifier(issuing.ARC + "7"), core.UTF8String(ALICE).dump()
-)
+OTHER = x509.OtherName(x509.ObjectIdentifier(issuing.ARC + "7"), core.UTF8String(ALICE).dump())
 CONSTRAINTS = "2.5.29.30"
 FORBIDDEN = x509.NameConstraints(None, [x509.RFC822Name("example.com")]).public_bytes()
 UTF8_BOB = core.UTF8String("https://other.example").dump()
@@ -379,7 +377,7 @@ PROOFS: dict[str, Bend] = {
     "kind of the other version": entry_by(
         lambda e: {"said_kind": (e.kind, {"0.0.1": "0.0.2", "0.0.2": "0.0.1"}[e.version])}
     ),
-    "kind dsse": entry_by(lambda e: {"said_kind": ("dsse", e.version)}),
+    "kind rekord": entry_by(lambda e: {"said_kind": ("rekord", e.version)}),
     "promise": entry(promise=True, time=5),
     "promise and no time": entry(promise=True, time=None),
     "time and no promise": entry(promise=False, time=5),
@@ -474,8 +472,7 @@ TIMESTAMPS: dict[str, Bend] = {
     "certificate of a stranger": stamp(certificates=("stranger",)),
     "certificate twice": stamp(certificates=("signer", "signer")),
     "certificate and root": stamp(certificates=("signer", "root")),
-    "certificate and a stranger's": stamp(certificates=("signer", "stranger")),
-    "a stranger's and certificate": stamp(certificates=("stranger", "signer")),
+    "certificate and one that bears its number": stamp(certificates=("signer", "stranger")),
     "nonce": stamp(nonce=12345),
     "long nonce": stamp(nonce=1 << 300),
     "negative nonce": stamp(nonce=-1),
@@ -521,11 +518,11 @@ TIMESTAMPS: dict[str, Bend] = {
 
 
 def envelope(change: Callable[[Body], Any]) -> Bend:
-    """Change an envelope after it was signed; an artifact's note of its digest likewise."""
+    """Change an envelope after it was signed; an artifact has none, and loses its signature."""
     return written(
-        lambda made: change(made["dsseEnvelope"])
-        if "dsseEnvelope" in made
-        else made["messageSignature"].update(messageDigest=None)
+        lambda made: (
+            change(made["dsseEnvelope"]) if "dsseEnvelope" in made else made.pop("messageSignature")
+        )
     )
 
 
@@ -549,9 +546,9 @@ CONTENT: dict[str, Bend] = {
         lambda made: made.get("messageSignature", {}).pop("messageDigest", None)
     ),
     "digest over SHA-384": written(
-        lambda made: made.get("messageSignature", {})
-        .get("messageDigest", {})
-        .update(algorithm="SHA2_384")
+        lambda made: (
+            made.get("messageSignature", {}).get("messageDigest", {}).update(algorithm="SHA2_384")
+        )
     ),
     "signed over SHA-512": made_with(algorithm="sha512"),
 }
@@ -578,7 +575,9 @@ _LISTS = ("tlogs", "ctlogs", "certificateAuthorities", "timestampAuthorities")
 ROOT: dict[str, Bend] = {
     **{f"{name} missing": root(lambda made, n=name: made.pop(n)) for name in _LISTS},
     **{f"{name} empty": root(lambda made, n=name: made.update({n: []})) for name in _LISTS},
-    **{f"{name} twice": root(lambda made, n=name: made.update({n: made[n] * 2})) for name in _LISTS},
+    **{
+        f"{name} twice": root(lambda made, n=name: made.update({n: made[n] * 2})) for name in _LISTS
+    },
     **{f"{name} ends at the timestamp": _period(name, end=5) for name in _LISTS},
     **{f"{name} ends before": _period(name, end=-1) for name in _LISTS},
     **{f"{name} begins at the timestamp": _period(name, start=5) for name in _LISTS},
@@ -607,7 +606,9 @@ ROOT: dict[str, Bend] = {
     "CA of a stranger": root(
         lambda made: made.update(certificateAuthorities=[bundles.authority("attacker", "ca")])
     ),
-    "CA of a stranger first": _others("certificateAuthorities", bundles.authority("attacker", "ca")),
+    "CA of a stranger first": _others(
+        "certificateAuthorities", bundles.authority("attacker", "ca")
+    ),
     "TSA of a stranger": root(
         lambda made: made.update(timestampAuthorities=[bundles.authority("attacker", "tsa")])
     ),
@@ -676,4 +677,8 @@ GROUPS: dict[str, dict[str, Bend]] = {
     "proof": PROOFS, "checkpoint": CHECKPOINTS, "timestamp": TIMESTAMPS, "content": CONTENT,
     "root": ROOT, "bundle": WRITTEN,
 }  # fmt: skip
-BENDS = {f"{group}: {name}": bend for group, found in GROUPS.items() for name, bend in found.items()}
+# rfc3161-client looks for the signer in a set: the verdict of sigstore-python is by chance.
+UNSTEADY = {"timestamp: certificate and one that bears its number"}
+BENDS = {
+    f"{group}: {name}": bend for group, found in GROUPS.items() for name, bend in found.items()
+}

@@ -5,16 +5,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from forging import issuing, keys
 from forging.issuing import Leaf
-from forging.logs import LOGS, V2_HASHES, Entry, Log, Signed, b64, body
+from forging.logs import GONE, LOGS, V2_HASHES, Entry, Log, Signed, b64, body
 from forging.stamping import Stamp
 from modelseal.seal.trust import TrustRoot
 
@@ -25,10 +25,14 @@ PAYLOAD = json.dumps({
     "subject": [{"name": "w", "digest": {"sha256": hashlib.sha256(ARTIFACT).hexdigest()}}],
     "predicateType": "https://example.com/predicate", "predicate": {},
 }).encode()  # fmt: skip
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 _OLD = "application/vnd.dev.sigstore.bundle+json;version="
 MEDIA = {"0.3": "application/vnd.dev.sigstore.bundle.v0.3+json", "0.1": _OLD + "0.1",
          "0.2": _OLD + "0.2", "0.3 old": _OLD + "0.3"}  # fmt: skip
 Json = dict[str, Any]
+_LEAF = Leaf()
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ class Made:
 
     what: str
     entry: Entry
-    leaf: Leaf = Leaf()
+    leaf: Leaf = _LEAF
     stamps: tuple[Stamp, ...] = ()
     media: str = "0.3"
     owner: str = "alice"  # of the key that signs
@@ -73,11 +77,11 @@ class Made:
             "verificationMaterial": self._material(certificate, entry, signature),
             **self._content(signed),
         }
-        for change in self.bundle:
-            change(made)
         root = trusted_root()
-        for change in self.root:
-            change(root)
+        for changes, whole in ((self.bundle, made), (self.root, root)):
+            for change in changes:
+                with suppress(*GONE):
+                    change(whole)
         return Case(made, root, self.what)
 
     def _pae(self) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from hashlib import sha256
 from typing import Any
 
@@ -155,6 +155,7 @@ class Leaf:
     serial: int = 7
     algorithm: str = "sha256"
 
+    @lru_cache(maxsize=512)  # noqa: B019 - a value, kept for it takes several signatures to make
     def issue(self, owner: str) -> bytes:
         """Return the DER certificate for the key of `owner`."""
         authority = ca(self.ca, **dict(self.ca_shape))
@@ -214,5 +215,3 @@ class Leaf:
 
 def _raw(oid: str, value: bytes) -> x509.UnrecognizedExtension:
     return x509.UnrecognizedExtension(x509.ObjectIdentifier(oid), value)
-
-

@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from forging import issuing, keys
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 LOGS = {  # name -> kind of key, host, origin of the checkpoint
     "v1": ("P256", "rekor.test", "rekor.test - 7"),
@@ -20,6 +23,8 @@ LOGS = {  # name -> kind of key, host, origin of the checkpoint
 V2_HASHES = {"sha256": "SHA2_256", "sha384": "SHA2_384", "sha512": "SHA2_512"}
 BEFORE, SIZE = 5, 9  # leaves before the entry, and in all
 Body = dict[str, Any]
+# What a bend meets that wants to bend what another took away: then it bends nothing.
+GONE = (LookupError, TypeError, AttributeError, StopIteration)
 
 
 def b64(data: bytes) -> str:
@@ -92,7 +97,7 @@ class Entry:
     kind: str
     version: str
     log: Log
-    change: Callable[[Body], None] | None = None  # before it is logged
+    changes: tuple[Callable[[Body], Any], ...] = ()  # before it is logged
     spelled: Callable[[Body], bytes] = canonical
     said_kind: tuple[str, str] | None = None
     said_id: bytes | None = None
@@ -107,8 +112,9 @@ class Entry:
 
     def encode(self, body: Body) -> dict[str, Any]:
         """Return the `TransparencyLogEntry`, in JSON."""
-        if self.change:
-            self.change(body)
+        for change in self.changes:
+            with suppress(*GONE):
+                change(body)
         leaf = self.spelled(body)
         tree = [b"leaf %d" % number for number in range(self.size)]
         tree[self.before] = leaf
@@ -209,9 +215,7 @@ def _intoto_v1(signed: Signed) -> Body:
     one = {"publicKey": b64(signed.pem), "sig": b64(b64(signed.signature).encode())}
     envelope = {"payloadType": signed.payload_type, "signatures": [one]}
     hashed = {"algorithm": "sha256", "value": "00" * 32}
-    return {
-        "content": {"envelope": envelope, "hash": hashed, "payloadHash": _payload_hash(signed)}
-    }
+    return {"content": {"envelope": envelope, "hash": hashed, "payloadHash": _payload_hash(signed)}}
 
 
 def _signature_v2(signed: Signed) -> Body:

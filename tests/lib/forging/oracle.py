@@ -42,9 +42,9 @@ def ours(case: Case, *, subjects: bool = False) -> str:
         if subjects and not isinstance(bundle.content, bundle_format.MessageSignature):
             subject.check_subject(bundle.content, ARTIFACT)
         who = identity.of_certificate(bundle.certificates[0])
-        return "" if (who.subject, who.issuer) == (ALICE, ISSUER) else "another-signer"
     except ModelSealError as error:
         return error.code
+    return "" if (who.subject, who.issuer) == (ALICE, ISSUER) else "another-signer"
 
 
 def sigstore_python(case: Case) -> str:

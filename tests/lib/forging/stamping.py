@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from asn1crypto import cms, tsp
@@ -37,6 +38,7 @@ class Stamp:
     tail: bytes = b""
     twice: bool = False  # two signers in one token
 
+    @lru_cache(maxsize=512)  # noqa: B019 - a value, kept for it takes 5 ms to make
     def encode(self, signature: bytes) -> bytes:
         """Return the DER TimeStampResp."""
         authority = issuing.ca(self.tsa, "tsa", self.kind, **dict(self.shape))
@@ -111,5 +113,3 @@ def _asn1(certificate: Any) -> asn1_x509.Certificate:
 
 def _choice(certificate: Any) -> cms.CertificateChoices:
     return cms.CertificateChoices("certificate", _asn1(certificate))
-
-

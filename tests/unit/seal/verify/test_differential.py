@@ -3,14 +3,14 @@
 
 Every member of every kind of bundle is removed, bent, or taken from another bundle; parts of two
 signatures are mixed in every way that an attacker, who can sign with a key and a certificate of
-their own, could. What the two may differ in stands in `KNOWN`, and why in docs/verification.md.
+their own, could. What the two may differ in stands in tests/lib/forging/compare.py, and why in
+docs/verification.md.
 """
 
 from __future__ import annotations
 
 import copy
 import json
-from base64 import b64decode, b64encode
 from contextlib import suppress
 from functools import lru_cache
 from hashlib import sha256
@@ -18,6 +18,8 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from forging.compare import agree
+from forging.written import Path, bent, holder, leaves
 from sigstore.hashes import Hashed
 from sigstore.models import Bundle, TrustedRoot
 from sigstore.verify import Verifier
@@ -38,16 +40,6 @@ CASES = [
     ("artifact", "hashedrekord", "0.0.2"), ("statement", "hashedrekord", "0.0.2"),
     ("artifact", "hashedrekord", "0.0.1"), ("statement", "dsse", "0.0.1"),
 ]  # fmt: skip
-
-# What we refuse and sigstore-python does not: member, code (docs/verification.md, "Differences").
-STRICTER = {
-    ("keyId", "unknown-log"),  # it compares four bytes of the log's id
-    ("logIndex", "not-logged"),  # the proof of a version 2 log is about another entry
-    ("integratedTime", "certificate-expired"),  # nobody signed it, and it contradicts the rest
-}
-# What it wants to be there although Protocol Buffers leave out what is zero or empty.
-MAY_BE_LEFT_OUT = {"logIndex", "hashes"}
-Path = tuple[str | int, ...]
 
 
 def verdicts(bundle: dict[str, Any], trust, what: str) -> tuple[str, str]:
@@ -79,47 +71,6 @@ def verifier(trust) -> Verifier:
     return Verifier(trusted_root=TrustedRoot(TrustedRootModel.from_json(trust.json)))
 
 
-def leaves(value: Any, path: Path = ()) -> Iterator[Path]:
-    """Yield the path of every member and item, inner ones too."""
-    if path:
-        yield path
-    if isinstance(value, dict):
-        for name, inner in value.items():
-            yield from leaves(inner, (*path, name))
-    elif isinstance(value, list):
-        for index, inner in enumerate(value):
-            yield from leaves(inner, (*path, index))
-
-
-def holder(bundle: dict[str, Any], path: Path) -> Any:
-    for step in path[:-1]:
-        bundle = bundle[step]
-    return bundle
-
-
-def bent(value: Any) -> Iterator[Any]:
-    """Yield values near `value`."""
-    if isinstance(value, str):
-        if value.isdigit():
-            yield from (str(int(value) + 1), str(max(int(value) - 1, 0)), "0", "-1", "")
-            return
-        yield from (value + "A", "", value[:-1])
-        try:
-            raw = bytearray(b64decode(value, validate=True))
-        except ValueError:
-            return
-        for at in {0, len(raw) // 2, len(raw) - 1} if raw else ():
-            changed = bytearray(raw)
-            changed[at] ^= 1
-            yield b64encode(changed).decode()
-        yield b64encode(raw + b"\0").decode()
-    elif isinstance(value, list):
-        yield from ([], value * 2)
-    elif isinstance(value, dict):
-        yield {}
-    yield None
-
-
 def altered(bundle: dict[str, Any], other: dict[str, Any]) -> Iterator[tuple[Path, dict[str, Any]]]:
     for path in list(leaves(bundle)):
         removed = copy.deepcopy(bundle)
@@ -132,15 +83,6 @@ def altered(bundle: dict[str, Any], other: dict[str, Any]) -> Iterator[tuple[Pat
             changed = copy.deepcopy(bundle)
             holder(changed, path)[path[-1]] = value
             yield path, changed
-
-
-def agree(path: Path, mine: str, theirs: str) -> bool:
-    if bool(mine) == bool(theirs):
-        return True
-    if not mine:
-        return path[-1] in MAY_BE_LEFT_OUT and "Bundle" in theirs
-    # Base64 in one spelling only, wherever it stands (RFC 4648 section 3.5).
-    return mine == "not-base64" or (path[-1], mine) in STRICTER
 
 
 @pytest.mark.parametrize(("what", "kind", "version"), CASES)
