@@ -27,7 +27,8 @@ interop: $(STAMP)
 	$(BIN)/python -m pytest -n auto -m interop tests/interop \
 	    tests/unit/seal/verify/test_conformance_cases.py $(ARGS)
 
-# Runs until it is stopped or finds something: make fuzz TARGET=bundle ARGS=-max_total_time=600
+# Runs until it is stopped or finds something: make fuzz TARGET=bundle
+# Every target for a minute each: make fuzz TARGET=all ARGS=-max_total_time=60
 TARGET ?= verify
 FUZZER := .fuzz/lib
 $(FUZZER): requirements/fuzz.lock $(STAMP)
@@ -36,7 +37,7 @@ $(FUZZER): requirements/fuzz.lock $(STAMP)
 	touch $@
 
 fuzz: $(FUZZER)
-	PYTHONPATH=$(FUZZER) $(BIN)/python tests/fuzz/run.py $(TARGET) -artifact_prefix=.fuzz/ $(ARGS)
+	PYTHONPATH=$(FUZZER):tests/lib $(BIN)/python tests/fuzz/run.py $(TARGET) -artifact_prefix=.fuzz/ $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

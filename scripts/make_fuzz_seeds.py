@@ -3,8 +3,13 @@
 
 from __future__ import annotations
 
+import json
+import sys
+from base64 import b64decode
 from pathlib import Path
+from urllib.parse import urlencode
 
+from asn1crypto import tsp
 from cryptography import x509
 
 from modelseal import roots
@@ -12,6 +17,11 @@ from modelseal.formats import bundle, dsse, note, trusted_root
 from modelseal.formats.strict import b64encode
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests" / "lib"))
+
+from forging import bundles as forged  # noqa: E402 - found by the line above
+from forging import issuing, keys, stamping  # noqa: E402 - as above
+
 VECTORS = ROOT / "tests" / "vectors"
 POLICY = """version = 1
 default = "deny"
@@ -32,12 +42,19 @@ def seeds() -> dict[str, list[bytes]]:
         (VECTORS / "model-signing" / "v1.1.0" / "model.sig").read_bytes(),
         (VECTORS / "sigstore-python" / "v0.1.sigstore").read_bytes(),
     ]
+    by_key = VECTORS / "model-signing" / "v1.0.0-key" / "model.sig"
+    old = VECTORS / "model-signing" / "v0.2.0-certificate" / "model.sig"
+    raw += [by_key.read_bytes(), old.read_bytes()]
     conformance = VECTORS / "conformance" / "intoto-canonical-log-entry" / "bundle.sigstore.json"
     bundles = [bundle.parse(data) for data in (*raw, conformance.read_bytes())]
-    checkpoints = [b.entries[0].proof.checkpoint.encode() for b in bundles]
+    proofs = [b.entries[0].proof for b in bundles if b.entries]
+    checkpoints = [proof.checkpoint.encode() for proof in proofs if proof.checkpoint]
+    payloads = [b.content.payload for b in bundles if isinstance(b.content, dsse.Envelope)]
+    made = [kind.build().bundle for kind in forged.KINDS.values()]
+    written = [one["verificationMaterial"]["tlogEntries"][0] for one in made]
     certificates = [b.certificates[0] for b in bundles if b.certificates]
     root = roots.embedded(roots.PUBLIC_GOOD)
-    scts = [transparency(der) for der in certificates]
+    scts = [transparency(der) for der in certificates[:2]]
     return {
         "base64": [b64encode(certificates[0][:33]).encode()],
         "bundle": raw,
@@ -45,14 +62,105 @@ def seeds() -> dict[str, list[bytes]]:
         "checkpoint": [note.parse_note(data).text.encode() for data in checkpoints],
         "json": [b'{"a": [1, -2.5e3, "\\u00e9", null, true], "b": {}}'],
         "key": [log.key for log in trusted_root.parse(root).logs],
-        "log-body": [b.entries[0].body for b in bundles],
+        "log-body": [b64decode(entry["canonicalizedBody"]) for entry in written],
         "note": checkpoints,
         "policy": [POLICY.encode()],
         "sct": scts,
-        "statement": [b.content.payload for b in bundles if isinstance(b.content, dsse.Envelope)],
-        "timestamp": list(bundles[0].timestamps),
+        "statement": payloads,
+        "timestamp": [*bundles[0].timestamps, stamping.Stamp(accuracy=1, nonce=7).encode(b"x")],
         "trusted-root": [root],
         "verify": raw,
+        **further(payloads, raw, made, root),
+        **of_the_instance(certificates),
+    }
+
+
+def further(payloads: list[bytes], raw: list[bytes], made: list, root: bytes) -> dict:
+    """Return the seeds of what is smaller."""
+    tensor = {"t": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}, "__metadata__": {}}
+    header = json.dumps(tensor).encode()
+    settings = {
+        "name": "name", "implementation": "mlserver_sklearn.SKLearnModel",
+        "parameters": {"uri": "./model.joblib", "extra": {}},
+    }  # fmt: skip
+    listed = {"name": "a", "sha256": "00" * 32}
+    known = {"version": 1, "model": "/model", "files": {"a": ["sha256 None 1 2 3 4 5", ["00"]]}}
+    pem = keys.serialization.PublicFormat.SubjectPublicKeyInfo
+    return {
+        "differential": [bytes(range(64)), bytes(64), b"\xff" * 64],
+        "digest-manifest": [json.dumps({"files": [listed]}).encode()],
+        "dsse": [json.dumps(one["dsseEnvelope"]).encode() for one in made if "dsseEnvelope" in one],
+        "inspect": raw,
+        "key-pem": [
+            keys.key(kind, "seed").public_key().public_bytes(keys.serialization.Encoding.PEM, pem)
+            for kind in ("P256", "P384", "Ed25519")
+        ],
+        "managed": raw,
+        "pkcs11-uri": [b"pkcs11:token=a;object=%41;id=%01%02?module-path=/lib/x.so&pin-source=/p"],
+        "proof": [(5).to_bytes(8, "big") + (9).to_bytes(8, "big") + bytes(range(128))],
+        "safetensors": [len(header).to_bytes(8, "little") + header + b"0123"],
+        "settings": [json.dumps(settings).encode(), b'{"name": "name", "implementation": ""}'],
+        "shown": ["a\u202eb\n\x1b[31m\ud7ff".encode()],
+        "stat-cache": [json.dumps(known).encode()],
+        "subject": payloads,
+        "tile": [b"tile/0/x001/234.p/5", b"tile/entries/000", b"\0\3abc\0\0"],
+        "trust-config": [json.dumps({"trustedRoot": json.loads(root)}).encode()],
+        "tuf-timestamp": [b'{"signed": {"expires": "2030-01-01T00:00:00Z"}, "signatures": []}'],
+    }
+
+
+def of_the_instance(certificates: list[bytes]) -> dict[str, list[bytes]]:
+    """Return the seeds of its requests."""
+    imprint = {"hash_algorithm": {"algorithm": "sha256"}, "hashed_message": bytes(32)}
+    query = tsp.TimeStampReq({"version": "v1", "message_imprint": imprint, "nonce": 1})
+    signature = keys.sign(keys.key("P256", "seed"), b"x")
+    raw_key = {"rawBytes": b64encode(keys.spki(keys.key("P256", "seed")))}
+    verifier = {"publicKey": raw_key, "keyDetails": keys.DETAILS["P256"]}
+    certificate = {"rawBytes": b64encode(certificates[0])}
+    by_certificate = {"x509Certificate": certificate, "keyDetails": keys.DETAILS["P256"]}
+    hashed = {
+        "digest": b64encode(issuing.sha256(b"x").digest()),
+        "signature": {"content": b64encode(signature), "verifier": verifier},
+    }
+    envelope = {"payload": "eA==", "payloadType": "t", "signatures": [{"sig": "eA=="}]}
+    pem = (
+        keys.key("P256", "seed")
+        .public_key()
+        .public_bytes(
+            keys.serialization.Encoding.PEM, keys.serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+    )
+    sign_in = {
+        "response_type": "code", "client_id": "sigstore", "redirect_uri": "http://localhost:1/x",
+        "code_challenge_method": "S256", "code_challenge": "A" * 43, "state": "s", "nonce": "n",
+        "identity": "alice@example.com",
+    }  # fmt: skip
+    exchange = {
+        "grant_type": "authorization_code", "code": "c", "redirect_uri": "http://localhost:1/x",
+        "code_verifier": "A" * 43,
+    }  # fmt: skip
+    asked = {"artifactHash": b64encode(bytes(32)), "hashAlgorithm": "sha256", "nonce": 1}
+    requests: list[dict] = [
+        {"hashedRekordRequestV002": hashed},
+        {"dsseRequestV002": {"envelope": envelope, "verifiers": [by_certificate]}},
+    ]
+    proof = {
+        "publicKeyRequest": {
+            "publicKey": {"algorithm": "ECDSA", "content": pem.decode()},
+            "proofOfPossession": b64encode(signature),
+        }
+    }
+    return {
+        "basic-authentication": [b"Basic c2lnc3RvcmU6"],
+        "certificate-request": [json.dumps(proof).encode()],
+        "ct-query": [b"first=0&second=1&tree_size=1&start=0&end=1&hash=AAAA"],
+        "identity": [b"alice@example.com", b"https://ci.example.com/release", b"urn:a:b"],
+        "identity-token": [b"eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.AAAA"],
+        "log-request": [json.dumps(request).encode() for request in requests],
+        "sign-in": [urlencode(sign_in).encode()],
+        "timestamp-query": [query.dump()],
+        "timestamp-query-json": [json.dumps(asked).encode()],
+        "token-form": [urlencode(exchange).encode()],
     }
 
 

@@ -13,7 +13,11 @@ import pytest
 from modelseal.errors import ModelSealError
 
 HERE = Path(__file__).parent
-TARGETS = runpy.run_path(str(HERE / "targets.py"))["TARGETS"]
+TARGETS = {
+    name: target
+    for file in ("targets.py", "instance_targets.py")
+    for name, target in runpy.run_path(str(HERE / file))["TARGETS"].items()
+}
 DAMAGES = 150
 
 
