@@ -87,6 +87,8 @@ def further(payloads: list[bytes], raw: list[bytes], made: list, root: bytes) ->
     known = {"version": 1, "model": "/model", "files": {"a": ["sha256 None 1 2 3 4 5", ["00"]]}}
     pem = keys.serialization.PublicFormat.SubjectPublicKeyInfo
     return {
+        "certificate-der": [b"0"],
+        "timestamp-der": [b"0"],
         "differential": [bytes(range(64)), bytes(64), b"\xff" * 64],
         "digest-manifest": [json.dumps({"files": [listed]}).encode()],
         "dsse": [json.dumps(one["dsseEnvelope"]).encode() for one in made if "dsseEnvelope" in one],

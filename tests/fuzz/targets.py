@@ -8,6 +8,7 @@ instance stand in `instance_targets.py`.
 from __future__ import annotations
 
 import os
+import random
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -38,7 +39,7 @@ from modelseal.policy.verdict import Verdict
 from modelseal.seal import identity, inspect, managed, published
 from modelseal.seal import trust as trust_roots
 from modelseal.seal.trust import TrustRoot
-from modelseal.seal.verify import anchors, keyless, signature, subject, timestamps
+from modelseal.seal.verify import anchors, certificate, keyless, signature, subject, timestamps
 from modelseal.servers import settings
 from modelseal.store.admit import Snapshot
 
@@ -123,6 +124,27 @@ def signed_settings(path: Path) -> None:
     settings.read(Snapshot(path.parent, verdict, oms.Manifest(listed)), policy)
 
 
+def certificate_der(data: bytes) -> None:
+    """Bend the tree of a real certificate by what these bytes say."""
+    from forging import der, issuing  # noqa: PLC0415 - for this target only
+
+    bent = der.mutated(issuing.Leaf().issue("alice"), random.Random(data))
+    leaf = certificate.load(bent)
+    certificate.key_of(leaf)
+    certificate.check_usage((leaf, leaf))
+    identity.of_certificate(bent)
+
+
+def timestamp_der(data: bytes) -> None:
+    """Bend the tree of a real timestamp likewise."""
+    from forging import bundles, der, stamping  # noqa: PLC0415 - for this target only
+
+    trust = TrustRoot(strict.json.dumps(bundles.trusted_root()).encode(), "forged")
+    stamp = stamping.Stamp(certificates=("signer", "root")).encode(b"signature")
+    bent = der.mutated(stamp, random.Random(data))
+    timestamps.stamped((bent,), b"signature", anchors.load(trust).timestamp_authorities)
+
+
 def differential(data: bytes) -> None:
     """Choose bends by these bytes; fail if sigstore-python and we differ in a way that is new."""
     from forging import compare  # noqa: PLC0415 - imports sigstore, for this target only
@@ -135,6 +157,7 @@ TARGETS: dict[str, Callable[[bytes], object]] = {
     "base64": lambda data: strict.b64decode(text(data), what="value"),
     "bundle": bundle.parse,
     "certificate": identity.of_certificate,
+    "certificate-der": certificate_der,
     "checkpoint": lambda data: checkpoint.parse_checkpoint(text(data)),
     "differential": differential,
     "digest-manifest": manifest.from_json,
@@ -158,6 +181,7 @@ TARGETS: dict[str, Callable[[bytes], object]] = {
     "subject": of_subject,
     "tile": tile,
     "timestamp": lambda data: timestamps.stamped((data,), b"signature", AUTHORITIES),
+    "timestamp-der": timestamp_der,
     "trust-config": filed(trust_roots.from_trust_config, "trust_config.json"),
     "trusted-root": lambda data: anchors.load(TrustRoot(data, "fuzz")),
     "tuf-timestamp": filed(published._current_until, "timestamp.json"),

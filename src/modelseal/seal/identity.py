@@ -16,12 +16,14 @@ from modelseal.errors import FormatError
 # What hostile DER makes the library raise; not all of it is a ValueError.
 UNREADABLE = (
     ValueError,
+    TypeError,  # a bit string in a name
     x509.DuplicateExtension,
     x509.ExtensionNotFound,
     x509.InvalidVersion,
     x509.UnsupportedGeneralNameType,
 )
 
+_READ_LATER = ("extensions", "issuer", "subject", "not_valid_before_utc", "not_valid_after_utc")
 _ARC = "1.3.6.1.4.1.57264.1."
 _OTHER_NAME = x509.ObjectIdentifier(_ARC + "7")
 _ISSUER_V1, _ISSUER_V2 = 1, 8
@@ -61,6 +63,18 @@ class Identity(NamedTuple):
         return f"{self.subject} ({self.issuer})"
 
 
+def load(der: bytes) -> x509.Certificate:
+    """Return the certificate `der`, of which all can be read: the library reads on demand.
+
+    Raises:
+        one of UNREADABLE: not a certificate, or a part of it is not what it should be.
+    """
+    certificate = x509.load_der_x509_certificate(der)
+    for name in _READ_LATER:
+        getattr(certificate, name)
+    return certificate
+
+
 @lru_cache(maxsize=64)
 def of_certificate(der: bytes) -> Identity:
     """Return the identity in the signing certificate `der`.
@@ -69,7 +83,7 @@ def of_certificate(der: bytes) -> Identity:
         FormatError: not a certificate, or without exactly one subject and an issuer.
     """
     try:
-        certificate = x509.load_der_x509_certificate(der)
+        certificate = load(der)
         extensions = {e.oid.dotted_string: e.value for e in certificate.extensions}
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except UNREADABLE as error:

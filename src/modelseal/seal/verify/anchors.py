@@ -7,7 +7,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
-from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from modelseal.errors import FormatError, ModelSealError, shown
@@ -16,6 +15,8 @@ from modelseal.seal import identity
 from modelseal.seal.verify import signature
 
 if TYPE_CHECKING:
+    from cryptography import x509
+
     from modelseal.formats.trusted_root import Period
     from modelseal.seal.trust import TrustRoot
     from modelseal.seal.verify.signature import HashName, Padding, PublicKey
@@ -129,6 +130,6 @@ def _authorities(authorities: tuple[trusted_root.Authority, ...]) -> tuple[Autho
 
 def _certificate(der: bytes) -> x509.Certificate:
     try:
-        return x509.load_der_x509_certificate(der)
+        return identity.load(der)
     except identity.UNREADABLE as error:
         raise FormatError("trust-root", "A certificate cannot be read.") from error

@@ -121,11 +121,9 @@ def load(der: bytes) -> x509.Certificate:
         FormatError: not a certificate ("bad-certificate").
     """
     try:
-        certificate = x509.load_der_x509_certificate(der)
-        certificate.extensions  # noqa: B018 - read now, so that nothing below has to be ready for it
+        return identity.load(der)
     except identity.UNREADABLE as error:
         raise FormatError("bad-certificate", "The bundle has no readable certificate.") from error
-    return certificate
 
 
 def der_of(certificate: x509.Certificate) -> bytes:
