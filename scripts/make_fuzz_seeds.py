@@ -101,7 +101,11 @@ def further(payloads: list[bytes], raw: list[bytes], made: list, root: bytes) ->
         "pkcs11-uri": [b"pkcs11:token=a;object=%41;id=%01%02?module-path=/lib/x.so&pin-source=/p"],
         "proof": [(5).to_bytes(8, "big") + (9).to_bytes(8, "big") + bytes(range(128))],
         "safetensors": [len(header).to_bytes(8, "little") + header + b"0123"],
-        "settings": [json.dumps(settings).encode(), b'{"name": "name", "implementation": ""}'],
+        "settings": [
+            json.dumps(settings).encode(),
+            b'{"name": "name", "implementation": ""}',
+            json.dumps(settings | {"parameters": {"uri": "//["}}).encode(),  # no URL: ValueError
+        ],
         "shown": ["a\u202eb\n\x1b[31m\ud7ff".encode()],
         "stat-cache": [json.dumps(known).encode()],
         "subject": payloads,

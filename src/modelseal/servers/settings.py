@@ -79,9 +79,12 @@ def _inside(uri: str, snapshot: Snapshot) -> str:
     path = str(snapshot.path / wanted)
     names = [PurePosixPath(resource.name) for resource in snapshot.manifest.resources]
     there = any(name.is_relative_to(wanted) for name in names)
-    # MLServer parses the path as a URL and keeps what that leaves: it must leave all of it
-    same = urlparse(path, scheme="file").path == path
-    if not there or not same or urlparse(uri).scheme or wanted.is_absolute():
+    try:
+        # MLServer parses the path as a URL and keeps what that leaves: it must leave all of it
+        same = urlparse(path, scheme="file").path == path and not urlparse(uri).scheme
+    except ValueError:  # "//[" begins an IPv6 address
+        same = False
+    if not there or not same or wanted.is_absolute():
         message = f"The signed settings point to '{shown(uri)}', which is not in the signed model."
         raise _refused(snapshot, "uri-outside", message, "Use a path inside the model's folder.")
     return path
