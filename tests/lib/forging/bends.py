@@ -597,6 +597,13 @@ ROOT: dict[str, Bend] = {
     "details of another key": _each(
         "tlogs", lambda item: item["publicKey"].update(keyDetails=keys.DETAILS["P384"])
     ),
+    "details of another curve": root(
+        lambda made: [
+            item["publicKey"].update(keyDetails=keys.DETAILS["P384"])
+            for item in made["tlogs"]
+            if item["publicKey"]["keyDetails"] == keys.DETAILS["P256"]
+        ]
+    ),
     "details unknown": _each(
         "tlogs", lambda item: item["publicKey"].update(keyDetails="ML_DSA_65")
     ),

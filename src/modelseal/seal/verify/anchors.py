@@ -108,7 +108,9 @@ def _logs(keys: tuple[trusted_root.LogKey, ...]) -> tuple[Log, ...]:
 def _log(log: trusted_root.LogKey) -> Log:
     kind, padding = _KEY_DETAILS[log.key_details]
     key = signature.load_der(log.key)
-    if not isinstance(key, kind):
+    if not isinstance(key, kind) or (
+        kind is ec.EllipticCurvePublicKey and log.key_details not in signature.key_details(key)
+    ):
         raise FormatError("trust-root", f"A key is not {log.key_details}, as it says.")
     try:
         host = urlsplit(log.base_url).hostname or ""
