@@ -37,7 +37,7 @@ $(FUZZER): requirements/fuzz.lock $(STAMP)
 	touch $@
 
 fuzz: $(FUZZER)
-	PYTHONPATH=$(FUZZER):tests/lib $(BIN)/python tests/fuzz/run.py $(TARGET) -artifact_prefix=.fuzz/ $(ARGS)
+	PYTHONPATH=$(FUZZER):tests/helpers $(BIN)/python tests/fuzz/run.py $(TARGET) -artifact_prefix=.fuzz/ $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

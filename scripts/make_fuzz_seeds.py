@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
+import zipfile
 from base64 import b64decode
 from pathlib import Path
 from urllib.parse import urlencode
@@ -17,7 +19,7 @@ from modelseal.formats import bundle, dsse, note, trusted_root
 from modelseal.formats.strict import b64encode
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tests" / "lib"))
+sys.path.insert(0, str(ROOT / "tests" / "helpers"))
 
 from forging import bundles as forged  # noqa: E402 - found by the line above
 from forging import issuing, keys, stamping  # noqa: E402 - as above
@@ -92,12 +94,15 @@ def further(payloads: list[bytes], raw: list[bytes], made: list, root: bytes) ->
         "differential": [bytes(range(64)), bytes(64), b"\xff" * 64],
         "digest-manifest": [json.dumps({"files": [listed]}).encode()],
         "dsse": [json.dumps(one["dsseEnvelope"]).encode() for one in made if "dsseEnvelope" in one],
+        "gguf": [gguf()],
         "inspect": raw,
         "key-pem": [
             keys.key(kind, "seed").public_key().public_bytes(keys.serialization.Encoding.PEM, pem)
             for kind in ("P256", "P384", "Ed25519")
         ],
         "managed": raw,
+        "npy": [npy()],
+        "npz": [npz(npy())],
         "pkcs11-uri": [b"pkcs11:token=a;object=%41;id=%01%02?module-path=/lib/x.so&pin-source=/p"],
         "proof": [(5).to_bytes(8, "big") + (9).to_bytes(8, "big") + bytes(range(128))],
         "safetensors": [len(header).to_bytes(8, "little") + header + b"0123"],
@@ -113,6 +118,32 @@ def further(payloads: list[bytes], raw: list[bytes], made: list, root: bytes) ->
         "trust-config": [json.dumps({"trustedRoot": json.loads(root)}).encode()],
         "tuf-timestamp": [b'{"signed": {"expires": "2030-01-01T00:00:00Z"}, "signatures": []}'],
     }
+
+
+def gguf() -> bytes:
+    """Return a file of one key and one tensor, both numbers of four bytes."""
+
+    def text(value: bytes) -> bytes:
+        return len(value).to_bytes(8, "little") + value
+
+    numbers = [number.to_bytes(8, "little") for number in (1, 1)]
+    key = text(b"general.alignment") + (4).to_bytes(4, "little") + (32).to_bytes(4, "little")
+    shape = (1).to_bytes(4, "little") + (1).to_bytes(8, "little")
+    tensor = text(b"t") + shape + (0).to_bytes(4, "little") + (0).to_bytes(8, "little")
+    head = b"GGUF" + (3).to_bytes(4, "little") + b"".join(numbers) + key + tensor
+    return head + bytes(-len(head) % 32) + b"0123" + bytes(28)
+
+
+def npy() -> bytes:
+    head = b"{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }\n"
+    return b"\x93NUMPY\1\0" + len(head).to_bytes(2, "little") + head + b"0123"
+
+
+def npz(array: bytes) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(zipfile.ZipInfo("a.npy"), array)
+    return file.getvalue()
 
 
 def of_the_instance(certificates: list[bytes]) -> dict[str, list[bytes]]:

@@ -33,7 +33,7 @@ from modelseal.formats import (
     tiles,
     trusted_root,
 )
-from modelseal.model import manifest, stat_cache
+from modelseal.model import listing, stat_cache
 from modelseal.policy import document
 from modelseal.seal import identity
 from modelseal.seal.verify import subject
@@ -224,7 +224,7 @@ SHAPES: dict[str, Shape] = {
         lambda d: pkcs11_uri.parse(text(d)), lambda n: b"pkcs11:token=" + b"%41" * n, 300,
     ),
     "listed files": (
-        manifest.from_json,
+        listing.parse,
         lambda n: dumped({"files": [{"name": x, "sha256": "00" * 32} for x in named(n)]}), 300,
     ),
     "known digests": (

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from modelseal.seal.verify.signature import PublicKey
 
 _LIMIT = 32  # timestamps in a bundle, as other clients have it
-_SIZE = 32 * 1024  # bytes; one has some 5 kB. Every certificate in it is read for every authority
 _LEAF_AND_ROOT = 2
 _MOST_CERTIFICATES = 16  # in a token
 
@@ -53,8 +52,6 @@ def stamped(
     """
     if len(timestamps) > _LIMIT:
         raise FormatError("too-many", f"The bundle has more than {_LIMIT} timestamps.")
-    if any(len(raw) > _SIZE for raw in timestamps):
-        raise FormatError("too-large", f"A timestamp of the bundle is larger than {_SIZE} bytes.")
     if len(set(timestamps)) != len(timestamps):
         raise FormatError("bad-timestamp", "The bundle has a timestamp twice.")
     tokens = [timestamp.parse(raw) for raw in timestamps]

@@ -3,7 +3,7 @@
 
 Every member of every kind of bundle is removed, bent, or taken from another bundle; parts of two
 signatures are mixed in every way that an attacker, who can sign with a key and a certificate of
-their own, could. What the two may differ in stands in tests/lib/forging/compare.py, and why in
+their own, could. What the two may differ in stands in tests/helpers/forging/compare.py, and why in
 docs/verification.md.
 """
 

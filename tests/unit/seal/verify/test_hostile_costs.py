@@ -13,15 +13,15 @@ from forging.bundles import KINDS
 from forging.logs import b64
 
 from modelseal.errors import ModelSealError
-from modelseal.seal import managed
-from modelseal.seal.verify import signature
+from modelseal.formats import timestamp
+from modelseal.seal.verify import by_ca, signature
 
 NOW = datetime.now(UTC)
 
 
 def test_a_timestamp_with_a_thousand_certificates_is_not_read():
-    large = bends.stamp(tail=b"\0" * 32 * 1024)
-    assert oracle.ours(large(KINDS["artifact v2"]).build()) == "too-large"
+    large = bends.stamp(tail=b"\0" * timestamp.LIMIT)
+    assert oracle.ours(large(KINDS["artifact v2"]).build()) == "bad-timestamp"
     many = bends.written(
         lambda made: made["verificationMaterial"].update(
             timestampVerificationData={
@@ -61,7 +61,7 @@ def test_a_labyrinth_of_certificates_ends():
     leaf = issued(99, "leaf", keys.key("P256", "leaf"), is_ca=False)
     root = issuing.ca("honest").chain[-1]
     with pytest.raises(ModelSealError) as refused:
-        managed._path((leaf, *between), (root,), NOW)
+        by_ca.check_path((leaf, *between), (root,), NOW)
     assert refused.value.code == "untrusted-certificate"
     assert "maximum signature check limit" in refused.value.hint
 

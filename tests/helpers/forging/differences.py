@@ -80,16 +80,16 @@ SIGSTORE_PYTHON: Table = {
         "timestamp: by a stranger, with the signer's certificate": "no-trusted-time",
         "timestamp: over other bytes": "no-trusted-time",
         "timestamp: over nothing": "no-trusted-time",
-        "timestamp: over SHA-1": "no-trusted-time",
-        "timestamp: over SHA-512/256": "no-trusted-time",
-        "timestamp: over one hash, said to be another": "no-trusted-time",
+        "timestamp: over SHA-1": "bad-timestamp",
+        "timestamp: over SHA-512/256": "bad-timestamp",
+        "timestamp: over one hash, said to be another": "bad-timestamp",
         "timestamp: certificate of a stranger": "no-trusted-time",
-        "timestamp: status granted with modifications": "no-trusted-time",
-        "timestamp: status rejected": "no-trusted-time",
-        "timestamp: status waiting": "no-trusted-time",
-        "timestamp: no message digest": "no-trusted-time",
+        "timestamp: status granted with modifications": "bad-timestamp",
+        "timestamp: status rejected": "bad-timestamp",
+        "timestamp: status waiting": "bad-timestamp",
+        "timestamp: no message digest": "bad-timestamp",
         "timestamp: digest of other content": "no-trusted-time",
-        "timestamp: two signers": "no-trusted-time",
+        "timestamp: two signers": "bad-timestamp",
         "timestamp: by P-384": "no-trusted-time",
         "timestamp: before the authority's certificate": "no-trusted-time",
         "timestamp: one more, by a stranger": "no-trusted-time",
@@ -103,6 +103,10 @@ SIGSTORE_PYTHON: Table = {
         (
             "timestamp: one more, after the certificate & root: TSA without its signer"
         ): "certificate-expired",
+    },
+    "a timestamp without signed attributes, or without its content type among them": {
+        "timestamp: no attributes": "bad-timestamp",
+        "timestamp: no content type": "bad-timestamp",
     },
     "a digest noted under another algorithm than its own": {
         "content: digest over SHA-384": "signature-invalid",
@@ -119,6 +123,9 @@ SIGSTORE_PYTHON: Table = {
     "a certificate without the first issuer, or whose two issuers differ, by the second one": {
         "certificate: no first issuer": "",
         "certificate: first issuer another": "",
+    },
+    "a timestamp with a negative nonce": {
+        "timestamp: negative nonce": "",
     },
     "a payload type with letters beyond ASCII": {
         "content: payload type of other letters, signed": "",
@@ -183,13 +190,9 @@ SIGSTORE_GO: Table = {
         "checkpoint: origin with a tree": "checkpoint-mismatch",
     },
     "a timestamp that cannot be read beside one that can, or one twice": {
-        "timestamp: negative nonce": "bad-timestamp",
         "timestamp: content of another type": "bad-timestamp",
         "timestamp: bytes behind": "bad-timestamp",
         "timestamp: one twice": "bad-timestamp",
-    },
-    "a timestamp with a second certificate of the signer's issuer and number": {
-        "timestamp: certificate and one that bears its number": "bad-timestamp",
     },
     "a trusted root without logs or authorities, by what else there is": {
         "root: tlogs missing": "unknown-log",
