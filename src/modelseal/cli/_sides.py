@@ -53,6 +53,14 @@ def _listed(path: Path) -> Listing | None:
         if os.pread(file.fd, 1, 0) != b"{" or file.size > listing.LIMIT:
             return None  # large models are not read to find that out
     data = read_bounded(path, listing.LIMIT, "list of digests")
+    found = _parsed(data)
+    if found is not None:  # said, because the file itself could be what was to be compared
+        say(f"note: '{shown(str(path))}' stands for the files that it lists, believed unchecked")
+    return found
+
+
+def _parsed(data: bytes) -> Listing | None:
+    """Return the list, or what the bundle claims; None for other JSON, a model like any other."""
     try:
         return listing.parse(data)
     except FormatError:
@@ -60,11 +68,9 @@ def _listed(path: Path) -> Listing | None:
     from modelseal.seal import managed
 
     try:
-        found = Listing(managed.signed(bundle.parse(data))[1], {})
+        return Listing(managed.signed(bundle.parse(data))[1], {})
     except FormatError:
-        return None  # some other JSON: a model like any other
-    say(f"note: '{shown(str(path))}' is believed unchecked; ask `modelseal verify` who signed it")
-    return found
+        return None
 
 
 def _hashed(path: Path, given: Listing | None, other: Path, progress: Progress | None) -> Listing:

@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     Inside = ManifestDiff | FormatError | None
 
 HELP = """\
-Show which files of two models differ, and how large they are; of safetensors, GGUF and NumPy files
-(.npz, .npy) also which tensors, and of the first two which metadata.
+Show which files of two models differ, and how large they are; of safetensors,
+GGUF and NumPy files (.npz, .npy) also which tensors and metadata.
 
-In place of a model a bundle, or what `modelseal digest --format json` printed, stands for the files
-that it lists. It is believed unchecked: `modelseal verify` says who signed it.
+In place of a model a bundle, or what `modelseal digest --format json` printed,
+stands for the files that it lists. It is believed unchecked: `modelseal verify`
+says who signed it.
 
 Exit code: 0 the same, 1 different.
 
