@@ -91,7 +91,8 @@ def test_the_timestamp_of_another_signature(forge) -> None:
 
 
 def test_the_certificate_of_another_signature(forge) -> None:
-    bundle, other = forge.artifact(b"x"), forge.artifact(b"x")
+    bundle = forge.artifact(b"x", stamped=60)  # when the other certificate is valid too
+    other = forge.artifact(b"x")
     bundle["verificationMaterial"]["certificate"] = other["verificationMaterial"]["certificate"]
     assert refusal(bundle, forge).code == "signature-invalid"
 
