@@ -172,3 +172,16 @@ def test_an_encrypted_key_and_an_own_bundle_inside_the_model(model, tmp_path):
     assert done.exit_code == 0, done.output
     done = invoke("verify", model, "--key", path.with_suffix(".pub"), "--bundle", bundle)
     assert done.exit_code == 0, done.output
+
+
+def test_patterns_are_no_paths_to_leave_out(model, key, tmp_path):
+    """Section 6.2.1 wants none recorded; there, they are, and do nothing."""
+    pattern = ("--ignore-path", model / "*.py")
+    done = invoke("sign", model, "--key", key[0], *pattern)
+    assert (done.exit_code, "[bad-ignored-path]" in done.stderr) == (2, True)
+    known, bundle = tmp_path / "known.json", tmp_path / "model.sig"
+    known.write_text(invoke("digest", model, *pattern, "--format", "json").stdout)
+    elsewhere = ("sign", "elsewhere", "--key", key[0], "--manifest", known, "--bundle", bundle)
+    done = invoke(*elsewhere)
+    assert (done.exit_code, "[bad-ignored-path]" in done.stderr) == (2, True)
+    assert not bundle.exists()

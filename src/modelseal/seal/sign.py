@@ -24,7 +24,7 @@ from modelseal.seal import identity, managed, trust
 from modelseal.seal.find import FILE_SUFFIX, OLD_FILE_SUFFIX, next_bundle
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from modelseal.model.hashing import Progress
     from modelseal.seal.authenticate import Kind
@@ -277,10 +277,11 @@ def _known(
     if files.there(Path(bundle)) and not overwrite:
         raise files.exists(Path(bundle))
     _refuse_control_characters(signed)
+    _refuse_patterns(signed.ignored)
     return _Plan(path, Path(bundle), signed, "oms")
 
 
-def _refuse_patterns(ignored: frozenset[str]) -> None:
+def _refuse_patterns(ignored: Iterable[str]) -> None:
     """Refuse to record paths to leave out that the specification does not have (spec 6.2.1)."""
     for name in sorted(ignored):
         if _GLOB & set(name):
