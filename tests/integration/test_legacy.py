@@ -12,6 +12,7 @@ import pytest
 import modelseal
 from modelseal.policy.several import check_keys
 from modelseal.policy.verify import check_managed
+from modelseal.seal import trust
 from modelseal.seal.keys import load_certificates, load_public
 from modelseal.seal.managed import TrustedChain, TrustedKey
 
@@ -30,17 +31,18 @@ class Legacy:
         self.signed = self.model / self.about.get("file", "")
 
     def verdict(self):
-        bundle = self.kind / "bundle.json"
+        bundle, root = self.kind / "bundle.json", self.kind / "trusted_root.json"
         if "identity" in self.about:
             return modelseal.verify(
-                self.signed, bundle=bundle, trusted_root=self.kind / "trusted_root.json",
+                self.signed, bundle=bundle, trusted_root=root,
                 identity=self.about["identity"], issuer=self.about["issuer"],
             )  # fmt: skip
+        witnesses = trust.choose(trusted_root=root) if root.exists() else None
         if (self.kind / "root.pem").exists():
             believed = TrustedChain(load_certificates(self.kind / "root.pem"))
         else:
             believed = TrustedKey(load_public(self.kind / "key.pub"))
-        return check_managed(self.signed, believed, None, bundle)
+        return check_managed(self.signed, believed, witnesses, bundle)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda p: f"{p.parent.name}-{p.name}")
