@@ -35,8 +35,8 @@ def check(bundle: Bundle, key: PublicKey) -> tuple[str, ...]:
         Unverified: it names another key ("key-mismatch").
     """
     raw, hint = bundle.raw_key, bundle.key_hint or ""
-    if raw is not None and raw.strip() not in {keys.public_pem(key).strip(), signature.spki(key)}:
-        raise _mismatch("in it", key)
+    if raw not in {None, signature.spki(key)} and not _is_pem(raw, key):
+        raise _mismatch("has another key in it", key)
     if not hint:
         return (_NONE if raw is None else _RAW,)
     pem, der = keys.hints(key)
@@ -46,14 +46,18 @@ def check(bundle: Bundle, key: PublicKey) -> tuple[str, ...]:
         return (_OF_DER.format(form=""),)
     if hint == b64encode(hashlib.sha256(signature.spki(key)).digest()):
         return (_OF_DER.format(form=" in base64, as cosign does"),)
-    raise _mismatch(hint, key)
+    raise _mismatch(f"names the key '{shown(hint, 80)}'", key)
 
 
-def _mismatch(found: str, key: PublicKey) -> Unverified:
+def _is_pem(raw: bytes | None, key: PublicKey) -> bool:
+    return raw is not None and raw.strip() == keys.public_pem(key).strip()
+
+
+def _mismatch(what: str, key: PublicKey) -> Unverified:
     pem, der = keys.hints(key)
     return Unverified(
         "key-mismatch",
-        f"The bundle names the key '{shown(found, 80)}', not '{pem}'.",
+        f"The bundle {what}; the one that was given is '{pem}'.",
         "A key is named by the SHA-256 of its PEM text, as `modelseal key` writes it, or of its "
         f"DER, here '{der}'. Verify with the key of whoever released the model.",
     )
