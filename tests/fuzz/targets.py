@@ -36,7 +36,7 @@ from modelseal.model import inside, listing, stat_cache
 from modelseal.policy import document
 from modelseal.policy.rules import Policy
 from modelseal.policy.verdict import Verdict
-from modelseal.seal import identity, inspect, managed, published
+from modelseal.seal import fulcio, inspect, managed, published
 from modelseal.seal import trust as trust_roots
 from modelseal.seal.trust import TrustRoot
 from modelseal.seal.verify import anchors, certificate, keyless, signature, subject, timestamps
@@ -132,7 +132,7 @@ def certificate_der(data: bytes) -> None:
     leaf = certificate.load(bent)
     certificate.key_of(leaf)
     certificate.check_usage((leaf, leaf))
-    identity.of_certificate(bent)
+    fulcio.of_certificate(bent)
 
 
 def timestamp_der(data: bytes) -> None:
@@ -156,7 +156,7 @@ def differential(data: bytes) -> None:
 TARGETS: dict[str, Callable[[bytes], object]] = {
     "base64": lambda data: strict.b64decode(text(data), what="value"),
     "bundle": bundle.parse,
-    "certificate": identity.of_certificate,
+    "certificate": fulcio.of_certificate,
     "certificate-der": certificate_der,
     "checkpoint": lambda data: checkpoint.parse_checkpoint(text(data)),
     "differential": differential,

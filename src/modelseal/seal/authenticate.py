@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from modelseal.errors import FormatError, ModelSealError, Unverified
 from modelseal.formats import bundle as bundle_format
 from modelseal.formats import dsse, intoto, oms, rekor
-from modelseal.seal import identity
 from modelseal.seal.verify.signature import HASHES, Prehashed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from modelseal.seal.identity import Identity
     from modelseal.seal.trust import TrustRoot
 
     Check = Callable[[bundle_format.Bundle, bytes, Prehashed | None, TrustRoot], datetime]
@@ -32,7 +32,7 @@ class Authenticated(NamedTuple):
     `notes` are what people should know about a signature that is good.
     """
 
-    signer: identity.Identity
+    signer: Identity
     time: datetime | None
     kind: Kind
     manifest: oms.Manifest
@@ -57,7 +57,9 @@ def authenticate(data: bytes, trust: TrustRoot, verifier: Verifier = "modelseal"
             "Sign the model with: modelseal sign",
         )
     # Only after the signer's certificate has been read: what follows checks it.
-    signer = identity.of_certificate(bundle.certificates[0])
+    from modelseal.seal import fulcio  # noqa: PLC0415 - X.509, not for a key
+
+    signer = fulcio.of_certificate(bundle.certificates[0])
     check = _CHECKS[verifier]
     if isinstance(bundle.content, dsse.Envelope):
         time = check(bundle, data, None, trust)

@@ -12,7 +12,7 @@ from modelseal.errors import FormatError, ModelSealError
 from modelseal.files import is_folder, read_bounded
 from modelseal.formats import bundle as bundle_format
 from modelseal.formats import dsse, intoto, oms, timestamp
-from modelseal.seal import identity
+from modelseal.seal import fulcio
 from modelseal.seal.authenticate import signed_digest
 from modelseal.seal.find import find_bundles, is_bundle_name
 
@@ -54,7 +54,7 @@ def _signer(bundle: bundle_format.Bundle) -> dict[str, Any]:
     if not bundle.certificates:
         return {"key_hint": bundle.key_hint}
     try:
-        found = identity.of_certificate(bundle.certificates[0])
+        found = fulcio.of_certificate(bundle.certificates[0])
     except ModelSealError as error:  # a key-pair certificate need not name a keyless identity
         return {"identity": None, "why": error.message}
     return {"identity": found.subject, "issuer": found.issuer, "claims": dict(found.claims)}
@@ -71,7 +71,7 @@ def _certificate(bundle: bundle_format.Bundle) -> dict[str, Any] | None:
             "not_before": leaf.not_valid_before_utc.isoformat(),
             "not_after": leaf.not_valid_after_utc.isoformat(),
         }
-    except identity.UNREADABLE as error:
+    except fulcio.UNREADABLE as error:
         raise FormatError("bad-certificate", "The bundle has no readable certificate.") from error
 
 

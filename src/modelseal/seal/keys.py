@@ -8,7 +8,6 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -18,6 +17,8 @@ from modelseal.errors import FormatError, UsageError, shown
 from modelseal.seal.verify import signature
 
 if TYPE_CHECKING:
+    from cryptography import x509
+
     from modelseal.seal.verify.signature import PublicKey
 
 PrivateKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
@@ -89,6 +90,8 @@ def load_certificates(path: Path) -> tuple[x509.Certificate, ...]:
     Raises:
         UsageError, FormatError, Undecided: missing, no certificates, unreadable.
     """
+    from cryptography import x509  # noqa: PLC0415 - 20 ms that a key need not pay
+
     pem = files.read_bounded(_followed(path), LIMIT, "certificate")
     try:
         found = tuple(x509.load_pem_x509_certificates(pem))

@@ -20,7 +20,7 @@ from modelseal.formats import dsse, intoto, oms
 from modelseal.formats.strict import b64encode
 from modelseal.model import manifest, stat_cache
 from modelseal.model.manifest import BUNDLE_NAME, BUNDLE_NAMES, within
-from modelseal.seal import identity, managed, trust
+from modelseal.seal import fulcio, identity, managed, trust
 from modelseal.seal.find import FILE_SUFFIX, OLD_FILE_SUFFIX, next_bundle
 
 if TYPE_CHECKING:
@@ -347,6 +347,6 @@ def _signer(bundle: bundle_format.Bundle) -> identity.Identity:
     if not bundle.certificates:
         return identity.Identity(f"sha256:{bundle.key_hint}", "public key")
     if not bundle.chained:
-        return identity.of_certificate(bundle.certificates[0])
+        return fulcio.of_certificate(bundle.certificates[0])
     leaf = load_der_x509_certificate(bundle.certificates[0])
     return identity.Identity(leaf.subject.rfc4514_string(), leaf.issuer.rfc4514_string())

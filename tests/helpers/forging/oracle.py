@@ -18,7 +18,7 @@ from forging.bundles import ARTIFACT
 from forging.issuing import ALICE, ISSUER
 from modelseal.errors import ModelSealError
 from modelseal.formats import bundle as bundle_format
-from modelseal.seal import identity
+from modelseal.seal import fulcio
 from modelseal.seal.verify import keyless, subject
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def ours(case: Case, *, subjects: bool = False) -> str:
         keyless.verify(bundle, case.trust, ARTIFACT if is_artifact else None)
         if subjects and not isinstance(bundle.content, bundle_format.MessageSignature):
             subject.check_subject(bundle.content, ARTIFACT)
-        who = identity.of_certificate(bundle.certificates[0])
+        who = fulcio.of_certificate(bundle.certificates[0])
     except ModelSealError as error:
         return error.code
     return "" if (who.subject, who.issuer) == (ALICE, ISSUER) else "another-signer"

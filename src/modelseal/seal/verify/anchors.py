@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from modelseal.errors import FormatError, ModelSealError, shown
 from modelseal.formats import note, trusted_root
-from modelseal.seal import identity
+from modelseal.seal import fulcio
 from modelseal.seal.verify import signature
 
 if TYPE_CHECKING:
@@ -132,6 +132,6 @@ def _authorities(authorities: tuple[trusted_root.Authority, ...]) -> tuple[Autho
 
 def _certificate(der: bytes) -> x509.Certificate:
     try:
-        return identity.load(der)
-    except identity.UNREADABLE as error:
+        return fulcio.load(der)
+    except fulcio.UNREADABLE as error:
         raise FormatError("trust-root", "A certificate cannot be read.") from error

@@ -18,7 +18,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from modelseal.errors import FormatError, Unverified, shown
 from modelseal.formats import sct as sct_format
-from modelseal.seal import identity
+from modelseal.seal import fulcio
 from modelseal.seal.verify import anchors as anchors_of
 from modelseal.seal.verify import signature
 
@@ -121,8 +121,8 @@ def load(der: bytes) -> x509.Certificate:
         FormatError: not a certificate ("bad-certificate").
     """
     try:
-        return identity.load(der)
-    except identity.UNREADABLE as error:
+        return fulcio.load(der)
+    except fulcio.UNREADABLE as error:
         raise FormatError("bad-certificate", "The bundle has no readable certificate.") from error
 
 

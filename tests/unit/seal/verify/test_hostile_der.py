@@ -20,7 +20,7 @@ from forging.logs import b64
 
 from modelseal.errors import ModelSealError
 from modelseal.formats.trusted_root import Authority
-from modelseal.seal import identity
+from modelseal.seal import fulcio
 from modelseal.seal.verify import anchors, certificate, signature, timestamps
 
 ROUNDS = 700
@@ -35,7 +35,7 @@ def read_certificate(data: bytes) -> None:
     issuer = ANCHORS.certificate_authorities[0].chain[0]
     for ask in (
         lambda: certificate.key_of(leaf),
-        lambda: identity.of_certificate(data),
+        lambda: fulcio.of_certificate(data),
         lambda: certificate.check_usage((leaf, leaf, leaf)),
         lambda: certificate.check_transparency((leaf, issuer), ANCHORS.ct_logs),
         lambda: certificate.check_path(leaf, ANCHORS.certificate_authorities, "test"),

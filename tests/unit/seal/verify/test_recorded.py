@@ -10,7 +10,7 @@ import pytest
 
 from modelseal.errors import ModelSealError
 from modelseal.formats import bundle as bundle_format
-from modelseal.seal import identity
+from modelseal.seal import fulcio
 from modelseal.seal.trust import TrustRoot
 from modelseal.seal.verify import by_key, keyless, signature, subject
 from modelseal.seal.verify.signature import Prehashed
@@ -82,7 +82,7 @@ def test_an_npm_package_of_2023():
 def test_a_certificate_for_an_other_name_by_an_rsa_ca():
     bundle, trust = of_go("othername"), root_of_go("scaffolding")
     assert keyless.verify(bundle, trust, Prehashed("sha256", bytes.fromhex(OTHER_NAME))).times
-    assert identity.of_certificate(bundle.certificates[0]).subject == "foo!oidc.local"
+    assert fulcio.of_certificate(bundle.certificates[0]).subject == "foo!oidc.local"
     with pytest.raises(ModelSealError) as refused:
         keyless.verify(bundle, trust, Prehashed("sha256", bytes(32)))
     assert refused.value.code == "signature-invalid"

@@ -6,7 +6,7 @@ from base64 import b64decode
 import pytest
 
 from modelseal.errors import FormatError
-from modelseal.seal import identity
+from modelseal.seal import fulcio
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def der(forge) -> bytes:
 
 
 def test_subject_and_issuer(der) -> None:
-    found = identity.of_certificate(der)
+    found = fulcio.of_certificate(der)
     assert (found.subject, found.issuer) == ("alice@example.com", "http://127.0.0.1:1")
 
 
@@ -24,12 +24,12 @@ def test_subject_and_issuer(der) -> None:
 def test_names_of_other_kinds_are_refused_in_words(der, tag: int) -> None:
     at = der.index(b"\x81\x11alice@example.com")  # rfc822Name (RFC 5280 section 4.2.1.6)
     with pytest.raises(FormatError) as refused:
-        identity.of_certificate(der[:at] + bytes([tag]) + der[at + 1 :])
+        fulcio.of_certificate(der[:at] + bytes([tag]) + der[at + 1 :])
     assert refused.value.code == "bad-certificate"
 
 
 def test_a_certificate_of_an_unknown_version_is_refused_in_words(der) -> None:
     at = der.index(b"\xa0\x03\x02\x01\x02") + 4
     with pytest.raises(FormatError) as refused:
-        identity.of_certificate(der[:at] + b"\x05" + der[at + 1 :])
+        fulcio.of_certificate(der[:at] + b"\x05" + der[at + 1 :])
     assert refused.value.code == "bad-certificate"
