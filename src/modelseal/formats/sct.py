@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from modelseal.errors import FormatError
+from modelseal.formats import der
 
 SHA256_ECDSA = b"\x04\x03"
 SHA256_RSA = b"\x04\x01"
@@ -49,16 +50,18 @@ def precert_leaf(
 def format_sct_list(scts: list[Sct]) -> bytes:
     """Return the DER value of the SCT list extension; `parse_sct_list` gives `scts` back."""
     items = b"".join(_vector(_format_sct(sct), 2) for sct in scts)
-    return _octet_string(_vector(items, 2))
+    return der.element(der.OCTET_STRING, _vector(items, 2))
 
 
-def parse_sct_list(der: bytes) -> list[Sct]:
+def parse_sct_list(data: bytes) -> list[Sct]:
     """Return the SCTs of the extension's DER value.
 
     Raises:
         FormatError: anything but a list of version 1 SCTs signed over SHA-256.
     """
-    reader = _Reader(_open_octet_string(der))
+    whole = der.Reader(data, "bad-sct", "SCT list")
+    reader = _Reader(whole.content(der.OCTET_STRING))
+    whole.end()
     items = _Reader(reader.vector(2))
     reader.done()
     scts = []
@@ -118,19 +121,3 @@ def _vector(data: bytes, width: int) -> bytes:
     if len(data) >= 1 << 8 * width:
         raise FormatError("too-large", "A part of the SCT is too large.")
     return len(data).to_bytes(width, "big") + data
-
-
-def _octet_string(data: bytes) -> bytes:
-    if len(data) < 0x80:  # noqa: PLR2004 - DER: one length byte below 128
-        return bytes([0x04, len(data)]) + data
-    length = len(data).to_bytes((len(data).bit_length() + 7) // 8, "big")
-    return bytes([0x04, 0x80 | len(length)]) + length + data
-
-
-def _open_octet_string(der: bytes) -> bytes:
-    content = der[2:]
-    if len(der) > 1 and der[1] & 0x80:
-        content = der[2 + (der[1] & 0x7F) :]
-    if _octet_string(content) != der:  # DER has one spelling a value
-        raise FormatError("bad-sct", "The SCT extension is not a DER octet string.")
-    return content

@@ -11,6 +11,7 @@ from functools import lru_cache
 from cryptography import x509
 
 from modelseal.errors import FormatError
+from modelseal.formats import der
 from modelseal.seal.identity import Identity
 
 # What hostile DER makes the library raise; not all of it is a ValueError.
@@ -52,27 +53,27 @@ _CLAIMS = {
 }
 
 
-def load(der: bytes) -> x509.Certificate:
-    """Return the certificate `der`, of which all can be read: the library reads on demand.
+def load(raw: bytes) -> x509.Certificate:
+    """Return the certificate in the DER `raw`, of which all can be read: the library reads on demand.
 
     Raises:
         one of UNREADABLE: not a certificate, or a part of it is not what it should be.
     """
-    certificate = x509.load_der_x509_certificate(der)
+    certificate = x509.load_der_x509_certificate(raw)
     for name in _READ_LATER:
         getattr(certificate, name)
     return certificate
 
 
 @lru_cache(maxsize=64)
-def of_certificate(der: bytes) -> Identity:
-    """Return the identity in the signing certificate `der`.
+def of_certificate(raw: bytes) -> Identity:
+    """Return the identity in the signing certificate `raw` (DER).
 
     Raises:
         FormatError: not a certificate, or without exactly one subject and an issuer.
     """
     try:
-        certificate = load(der)
+        certificate = load(raw)
         extensions = {e.oid.dotted_string: e.value for e in certificate.extensions}
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except UNREADABLE as error:
@@ -106,14 +107,12 @@ def _text(number: int, value: bytes) -> str:
     return _decoded(value)
 
 
-def _utf8_string(der: bytes) -> str:
-    """Return the text of a DER UTF8String with a short or two-byte length (X.690 8.23)."""
-    for start, length in ((2, der[1:2]), (3, der[2:3]), (4, der[2:4])):
-        head = der[: start - len(length)]
-        expected = {2: b"\x0c", 3: b"\x0c\x81", 4: b"\x0c\x82"}[start]
-        if head == expected and int.from_bytes(length) == len(der) - start:
-            return _decoded(der[start:])
-    raise FormatError("bad-certificate", "A claim of the certificate is not a UTF8String.")
+def _utf8_string(data: bytes) -> str:
+    """Return the text of a DER UTF8String."""
+    reader = der.Reader(data, "bad-certificate", "claim of the certificate")
+    text = reader.content(der.UTF8_STRING)
+    reader.end()
+    return _decoded(text)
 
 
 def _decoded(raw: bytes) -> str:
