@@ -54,7 +54,7 @@ _CLAIMS = {
 
 
 def load(raw: bytes) -> x509.Certificate:
-    """Return the certificate in the DER `raw`, of which all can be read: the library reads on demand.
+    """Return the certificate `raw` (DER), having read all of it: the library reads on demand.
 
     Raises:
         one of UNREADABLE: not a certificate, or a part of it is not what it should be.

@@ -35,7 +35,7 @@ from modelseal.formats import (
 )
 from modelseal.model import listing, stat_cache
 from modelseal.policy import document
-from modelseal.seal import identity
+from modelseal.seal import fulcio
 from modelseal.seal.verify import subject
 
 if TYPE_CHECKING:
