@@ -152,12 +152,18 @@ def proto_bytes(text: str, *, what: str) -> bytes:
     Raises:
         FormatError: anything else.
     """
+    if any(mark in text for mark in "\r\n-_"):
+        text = _plain(text, what)
+    return b64decode(text, what=what)
+
+
+def _plain(text: str, what: str) -> str:
     plain = text.translate(_LINE_BREAKS)
-    if "-" in plain or "_" in plain:
-        if "+" in plain or "/" in plain:
-            raise FormatError("not-base64", f"The {what} mixes two alphabets of base64.")
-        plain = plain.translate(_URL_SAFE)
-    return b64decode(plain, what=what)
+    if "-" not in plain and "_" not in plain:
+        return plain
+    if "+" in plain or "/" in plain:
+        raise FormatError("not-base64", f"The {what} mixes two alphabets of base64.")
+    return plain.translate(_URL_SAFE)
 
 
 _LINE_BREAKS = str.maketrans("", "", "\r\n")
