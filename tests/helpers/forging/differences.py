@@ -191,8 +191,23 @@ SIGSTORE_GO: Table = {
     },
     "a timestamp that cannot be read beside one that can, or one twice": {
         "timestamp: content of another type": "bad-timestamp",
+        "timestamp: over SHA-1": "bad-timestamp",
+        "timestamp: over SHA-512/256": "bad-timestamp",
+        "timestamp: over one hash, said to be another": "bad-timestamp",
+        "timestamp: status granted with modifications": "bad-timestamp",
+        "timestamp: status rejected": "bad-timestamp",
+        "timestamp: status waiting": "bad-timestamp",
+        "timestamp: no message digest": "bad-timestamp",
+        "timestamp: two signers": "bad-timestamp",
         "timestamp: bytes behind": "bad-timestamp",
         "timestamp: one twice": "bad-timestamp",
+    },
+    "a timestamp without signed attributes, or without its content type among them": {
+        "timestamp: no attributes": "bad-timestamp",
+        "timestamp: no content type": "bad-timestamp",
+    },
+    "a trusted root with a log whose key is of another curve than it says": {
+        "root: details of another curve": "trust-root",
     },
     "a trusted root without logs or authorities, by what else there is": {
         "root: tlogs missing": "unknown-log",
