@@ -323,6 +323,7 @@ RELOGGED: dict[str, Bend] = {
     "certificate in long lines": relogged(
         key_spelled(lambda pem: pem.replace(b"\n", b"\r\n"))
     ),
+    "certificate without its last line break": relogged(key_spelled(lambda pem: pem[:-1])),
     "certificate cut short": relogged(key_spelled(lambda pem: pem[:90])),
     "key in place of the certificate": relogged(raw_key),
     "another digest": relogged(other_digest),

@@ -127,6 +127,9 @@ SIGSTORE_PYTHON: Table = {
     "a timestamp with a negative nonce": {
         "timestamp: negative nonce": "",
     },
+    "a certificate in a version 1 body without the line break at its end": {
+        "body: certificate without its last line break": "",
+    },
     "a payload type with letters beyond ASCII": {
         "content: payload type of other letters, signed": "",
     },
