@@ -22,7 +22,7 @@ Write a new private key to PATH, and its public key beside it, ending in .pub.
 
 Examples:
   modelseal key generate release.key
-  modelseal key generate release.key --curve p384 --password-env KEY_PASSWORD
+  modelseal key generate release.key --type p384 --password-env KEY_PASSWORD
 """
 
 
@@ -33,10 +33,13 @@ def add_options(parser: Parser) -> None:
     )
     command.add_argument("path", type=Path, metavar="PATH", help="Where the private key goes.")
     command.add_argument(
+        "--type",
         "--curve",
-        choices=("p256", "p384", "p521"),
+        dest="kind",
+        choices=("p256", "p384", "p521", "ed25519", "rsa2048", "rsa3072", "rsa4096"),
         default="p256",
-        help="P-256 is what every client verifies. [default: p256]",
+        help="P-256 is what every client verifies; folders are signed by it, P-384 and P-521 "
+        "only. [default: p256]",
     )
     command.add_argument(
         "--password-env", metavar="NAME", help="Encrypt it with the password in NAME."
@@ -49,7 +52,7 @@ def run(options: Options) -> int:
     from modelseal.seal import keys
 
     password = keys.password_from(options.password_env)
-    public = keys.generate(options.path, options.curve, password, overwrite=options.overwrite)
+    public = keys.generate(options.path, options.kind, password, overwrite=options.overwrite)
     answer(f"private key  {shown(str(options.path))}")
     answer(f"public key   {shown(str(public))}")
     return ACCEPTED

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from modelseal.formats.oms import Manifest
     from modelseal.seal.sign import Signed
     from modelseal.seal.signers import Signer
+    from modelseal.seal.signers.witness import Witness
 
 HELP = """\
 Sign models, keyless with Sigstore, or with a key.
@@ -31,6 +32,7 @@ Examples:
   modelseal sign model/ --identity-token "$TOKEN" --overwrite
   modelseal sign model/ --key release.key --password-env KEY_PASSWORD
   modelseal sign model/ --key awskms:///alias/release
+  modelseal sign model/ --key release.key --log --timestamp --trust-config trust.json
 """
 
 _TOKEN_VARIABLE = "MODELSEAL_IDENTITY_TOKEN"  # noqa: S105 - its name, not a token
@@ -42,13 +44,10 @@ def add_options(parser: Parser) -> None:
     add("paths", nargs="+", type=Path, metavar="PATH", help="Models: files or folders.")
     keyless = parser.add_argument_group("sign with an identity")
     keyless.add_argument(
-        "--identity-token", metavar="TOKEN", default=os.environ.get(_TOKEN_VARIABLE) or None,
+        "--identity-token", metavar="TOKEN",
         help="OIDC token, or the file that holds it. [default: $MODELSEAL_IDENTITY_TOKEN, the "
         "CI system's, or a browser]",
     )  # fmt: skip
-    keyless.add_argument("--instance", metavar="URL", help="This instance (trusted before).")
-    keyless.add_argument("--trust-config", metavar="FILE", help="The services in this file.")
-    keyless.add_argument("--staging", action="store_true", help="The Sigstore staging instance.")
     key = parser.add_argument_group("sign with a key")
     key.add_argument(
         "--key", metavar="PEM|URI",
@@ -61,6 +60,14 @@ def add_options(parser: Parser) -> None:
         "--certificate", metavar="PEM", help="The key's certificate, of a CA of your own."
     )
     key.add_argument("--certificate-chain", metavar="PEM", help="The CAs between it and the root.")
+    key.add_argument(
+        "--log", action="store_true", help="Put the signature into the transparency log."
+    )
+    key.add_argument("--timestamp", action="store_true", help="Have the time of it witnessed.")
+    services = parser.add_argument_group("whose services, if not those of public Sigstore")
+    services.add_argument("--instance", metavar="URL", help="This instance (trusted before).")
+    services.add_argument("--trust-config", metavar="FILE", help="The services in this file.")
+    services.add_argument("--staging", action="store_true", help="The Sigstore staging instance.")
     what = parser.add_argument_group("what is signed")
     what.add_argument(
         "--oms", dest="as_oms", action="store_true",
@@ -107,7 +114,7 @@ def run(options: Options) -> int:
     with byte_progress("Hashing") as progress:
         made = sign_all(
             options.paths,
-            identity_token=_token(options.identity_token),
+            identity_token=None if signer else _token(_given_token(options)),
             instance=options.instance,
             trust_config=options.trust_config,
             staging=options.staging,
@@ -137,25 +144,57 @@ def _print(signed: Signed) -> None:
 
 def _signer(options: Options) -> Signer | None:
     """Return the signer with the private `--key`, None if signing is keyless."""
-    key, certificate, chain = options.key, options.certificate, options.certificate_chain
-    if key is None:
-        if (options.password_env, certificate, chain) != (None, None, None):
-            raise UsageError("bad-options", "A certificate or password goes with a --key.")
+    _check_together(options)
+    if options.key is None:
         return None
-    keyless = (options.identity_token, options.instance, options.trust_config)
-    if options.staging or any(option is not None for option in keyless):
-        raise UsageError("bad-options", "Sign with a --key or with an identity, not with both.")
-    if certificate is None and chain is not None:
-        raise UsageError("bad-options", "A --certificate-chain goes with a --certificate.")
     from modelseal.seal import keys
     from modelseal.seal.signers import schemes
     from modelseal.seal.signers.key import KeySigner, with_certificate
 
-    private = schemes.load(key, keys.password_from(options.password_env))
-    if certificate is None:
-        return KeySigner(private)
-    above = keys.load_certificates(Path(chain)) if chain else ()
-    return with_certificate(private, keys.load_certificates(Path(certificate)), above)
+    private = schemes.load(options.key, keys.password_from(options.password_env))
+    if options.certificate is None:
+        return KeySigner(private, witness=_witness(options))
+    leaf, chain = (
+        keys.load_certificates(Path(path)) if path else ()
+        for path in (options.certificate, options.certificate_chain)
+    )
+    return with_certificate(private, leaf, chain, _witness(options))
+
+
+def _check_together(options: Options) -> None:
+    """Check that the options say one way to sign."""
+    witnessed = options.log or options.timestamp
+    named = options.staging or (options.instance, options.trust_config) != (None, None)
+    if options.key is None:
+        if (options.password_env, options.certificate, options.certificate_chain) != (None,) * 3:
+            raise UsageError("bad-options", "A certificate or password goes with a --key.")
+        if witnessed:
+            raise UsageError(
+                "bad-options",
+                "--log and --timestamp go with a --key.",
+                "Leave them out: with an identity there is always an entry and a timestamp.",
+            )
+    elif options.identity_token is not None:
+        raise UsageError("bad-options", "Sign with a --key or with an identity, not with both.")
+    elif named and not witnessed:
+        raise UsageError(
+            "bad-options",
+            "A signature by --key needs no services.",
+            "Leave them out, or add --log, --timestamp or both.",
+        )
+    elif options.certificate is None and options.certificate_chain is not None:
+        raise UsageError("bad-options", "A --certificate-chain goes with a --certificate.")
+
+
+def _witness(options: Options) -> Witness | None:
+    if not (options.log or options.timestamp):
+        return None
+    from modelseal.seal.signers import witness
+
+    return witness.of_instance(
+        logs=options.log, stamps=options.timestamp, instance=options.instance,
+        trust_config=options.trust_config, staging=options.staging,
+    )  # fmt: skip
 
 
 def _serialized(options: Options) -> bool:
@@ -171,6 +210,10 @@ def _known(path: str | None) -> Manifest | None:
     from modelseal.model import listing
 
     return listing.parse(read_bounded(Path(path), listing.LIMIT, "manifest")).manifest
+
+
+def _given_token(options: Options) -> str | None:
+    return options.identity_token or os.environ.get(_TOKEN_VARIABLE) or None
 
 
 def _token(value: str | None) -> str | None:

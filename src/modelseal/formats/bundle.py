@@ -175,6 +175,15 @@ def _key_material(
     return chain, None, None
 
 
+def parse_entry(data: bytes) -> LogEntry:
+    """Return the log entry in `data`, the JSON of one member of `tlogEntries`.
+
+    Raises:
+        FormatError: as `parse`.
+    """
+    return _entry(parse_proto(data, what="log entry", limit=LIMIT))
+
+
 def _entry(obj: dict[str, Any]) -> LogEntry:
     what = "log entry"
     known(

@@ -31,6 +31,8 @@ CURVES: dict[str, ec.EllipticCurve] = {
     "p384": ec.SECP384R1(),
     "p521": ec.SECP521R1(),
 }
+RSA_BITS = (2048, 3072, 4096)  # the sizes of the algorithm registry, which logs take
+KINDS = (*CURVES, "ed25519", *(f"rsa{bits}" for bits in RSA_BITS))
 
 
 def load_private(path: Path, password: bytes | None = None) -> PrivateKey:
@@ -118,9 +120,11 @@ def public_pem(key: PublicKey) -> bytes:
 
 
 def generate(
-    private: Path, curve: str, password: bytes | None = None, *, overwrite: bool = False
+    private: Path, kind: str, password: bytes | None = None, *, overwrite: bool = False
 ) -> Path:
     """Write a new private key to `private` (mode 0600, PKCS#8); return where the public is.
+
+    `kind` is one of `KINDS`.
 
     Raises:
         UsageError: one is there already. Undecided: cannot write.
@@ -129,7 +133,7 @@ def generate(
     for path in (private, public):
         if files.there(path) and not overwrite:
             raise files.exists(path)
-    key = ec.generate_private_key(CURVES[curve])
+    key = _new(kind)
     secret = (
         serialization.NoEncryption()
         if password is None
@@ -139,6 +143,14 @@ def generate(
     files.write_atomic(private, pem, overwrite=overwrite, mode=0o600)
     files.write_atomic(public, public_pem(key.public_key()), overwrite=overwrite)
     return public
+
+
+def _new(kind: str) -> PrivateKey:
+    if kind in CURVES:
+        return ec.generate_private_key(CURVES[kind])
+    if kind == "ed25519":
+        return ed25519.Ed25519PrivateKey.generate()
+    return rsa.generate_private_key(public_exponent=65537, key_size=int(kind.removeprefix("rsa")))
 
 
 def _followed(path: Path) -> Path:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -22,13 +23,16 @@ from modelseal.model import manifest, stat_cache
 from modelseal.model.manifest import BUNDLE_NAME, BUNDLE_NAMES, within
 from modelseal.seal import fulcio, identity, managed, trust
 from modelseal.seal.find import FILE_SUFFIX, OLD_FILE_SUFFIX, next_bundle
+from modelseal.seal.signers import NOTED, WHOLE_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from modelseal.model.hashing import Progress
+    from modelseal.model.stat_cache import StatCache
     from modelseal.seal.authenticate import Kind
     from modelseal.seal.signers import Signer
+    from modelseal.seal.verify.signature import HashName
 
 
 _GLOB = frozenset("*?[")
@@ -77,6 +81,7 @@ class _Plan:
     bundle: Path
     manifest: oms.Manifest
     kind: Kind
+    artifact: bytes = b""  # what the signer of an artifact wants: its digest, or all of it
 
 
 @dataclass(frozen=True)
@@ -154,7 +159,10 @@ def sign_all(
         raise UsageError("one-bundle", "--bundle names the bundle of one model, not of several.")
     way = way or Way()
     overwrite = overwrite or way.update
-    plans = [_planned(Path(p), bundle, way, overwrite=overwrite, progress=progress) for p in paths]
+    by = "sha256" if signer is None else signer.artifact_hash
+    plans = [
+        _planned(Path(p), bundle, way, by, overwrite=overwrite, progress=progress) for p in paths
+    ]
     config = Path(trust_config) if trust_config else None
     with (
         _keyless(identity_token, instance, config, staging=staging)
@@ -188,6 +196,7 @@ def _planned(
     path: Path,
     bundle: str | Path | None,
     way: Way,
+    artifact_hash: HashName | None,
     *,
     overwrite: bool,
     progress: Progress | None,
@@ -196,39 +205,30 @@ def _planned(
     if way.known is not None:
         return _known(path, bundle, way.known, overwrite=overwrite)
     is_folder = files.is_folder(path)
-    if bundle is not None:
-        target = Path(bundle)
-    elif is_folder:
-        target = path / BUNDLE_NAME
-    else:
-        target = path.with_name(path.name + FILE_SUFFIX)
-    first = target
+    target = first = _first_bundle(path, bundle, is_folder=is_folder)
     if way.add:
         target = next_bundle(first)
     if files.there(target) and not overwrite:
         raise files.exists(target)
     cache = _notes(path, target, folder=is_folder) if way.update else None
+    artifact = b""
     if is_folder:
         others = (path / name for name in BUNDLE_NAMES)
         ignored = within(path, (target, *way.ignored, *filter(files.there, others)))
         _refuse_patterns(ignored)
         found = manifest.of_folder(path, ignored, progress, way.serialization, cache)
+    elif way.files_as_models:
+        found = manifest.of_file(path, progress, way.serialization, cache)
     else:
-        how = way.serialization if way.files_as_models else None
-        found = manifest.of_file(path, progress, how, cache)
-        if how is None and path.stat().st_size == 0:
-            raise FormatError(
-                "empty-file",
-                f"'{shown(str(path))}' is empty.",
-                "Check that the model was saved; a signature of nothing means nothing.",
-            )
+        artifact, found = _artifact(path, artifact_hash, progress, cache)
     _refuse_control_characters(found)
     if cache is not None:
         cache.save()
     kind: Kind = "oms" if is_folder or way.files_as_models else "artifact"
+    plan = _Plan(path, target, found, kind, artifact)
     if target != first:
-        _check_same(first, kind, found)
-    return _Plan(path, target, found, kind)
+        _check_same(first, plan)
+    return plan
 
 
 def _notes(path: Path, bundle: Path, *, folder: bool) -> stat_cache.StatCache:
@@ -247,18 +247,60 @@ def _notes(path: Path, bundle: Path, *, folder: bool) -> stat_cache.StatCache:
     return stat_cache.load(path).agreeing(signed)
 
 
-def _check_same(first: Path, kind: Kind, found: oms.Manifest) -> None:
-    """Check that the bundle `first` claims to sign just what was `found`.
+def _first_bundle(path: Path, bundle: str | Path | None, *, is_folder: bool) -> Path:
+    if bundle is not None:
+        return Path(bundle)
+    return path / BUNDLE_NAME if is_folder else path.with_name(path.name + FILE_SUFFIX)
+
+
+def _artifact(
+    path: Path, by: HashName | None, progress: Progress | None, cache: StatCache | None
+) -> tuple[bytes, oms.Manifest]:
+    """Return what the signer of the file wants, read once, and the file's manifest.
+
+    Raises:
+        FormatError: empty ("empty-file"), or too large to be signed whole ("too-large"). Otherwise
+            as `of_file`.
+    """
+    if by is None:
+        artifact = _whole(path)
+        found = oms.Manifest((oms.Resource(path.name, hashlib.sha256(artifact).digest()),))
+    else:
+        found = manifest.of_file(path, progress, oms.Serialization(hash_type=by), cache)
+        artifact = found.resources[0].digest
+    if path.stat().st_size == 0:
+        raise FormatError(
+            "empty-file",
+            f"'{shown(str(path))}' is empty.",
+            "Check that the model was saved; a signature of nothing means nothing.",
+        )
+    return artifact, found
+
+
+def _whole(path: Path) -> bytes:
+    if path.lstat().st_size > WHOLE_LIMIT:
+        raise FormatError(
+            "too-large",
+            f"'{shown(str(path))}' is larger than the {WHOLE_LIMIT >> 20} MiB that an Ed25519 key "
+            "signs: all of it must be in memory.",
+            "Sign with an ECDSA or RSA key: they sign a digest.",
+        )
+    return files.read_bounded(path, WHOLE_LIMIT, "file")
+
+
+def _check_same(first: Path, plan: _Plan) -> None:
+    """Check that the bundle `first` claims to sign just what is in `plan`.
 
     Raises:
         UsageError: it does not, so the two signatures would never count together.
     """
     parsed = bundle_format.parse(files.read_bounded(first, bundle_format.LIMIT, "bundle"))
-    signs, signed = managed.signed(parsed)
-    same = (signs, signed.serialization) == (kind, found.serialization)
-    if kind == "artifact":  # whose name is not signed
-        same = same and signed.resources[0].digest == found.resources[0].digest
+    found = plan.manifest
+    if plan.kind == "artifact":  # whose name is not signed
+        same = _is_same_artifact(parsed, plan)
     else:
+        signs, signed = managed.signed(parsed)
+        same = (signs, signed.serialization) == (plan.kind, found.serialization)
         same = same and signed.resources == found.resources
     if not same:
         raise UsageError(
@@ -266,6 +308,16 @@ def _check_same(first: Path, kind: Kind, found: oms.Manifest) -> None:
             f"'{shown(str(first))}' signs other files, or signs them in another way.",
             "Compare them with `modelseal verify`; then sign in the same way, or with --overwrite.",
         )
+
+
+def _is_same_artifact(first: bundle_format.Bundle, plan: _Plan) -> bool:
+    if isinstance(first.content, dsse.Envelope):
+        return False
+    noted, found = first.content, plan.manifest
+    by = next((name for name, said in NOTED.items() if said == noted.algorithm), "sha256")
+    if by != found.serialization.hash_type:  # another kind of key: the file is read once more
+        found = manifest.of_file(plan.path, how=oms.Serialization(hash_type=by))
+    return noted.digest == found.resources[0].digest
 
 
 def _known(
@@ -309,7 +361,7 @@ def _refuse_control_characters(found: oms.Manifest) -> None:
 
 def _signed(plan: _Plan, session: Signer) -> bytes:
     if plan.kind == "artifact":
-        return session.artifact(plan.manifest.resources[0].digest)
+        return session.artifact(plan.artifact)
     statement = oms.to_statement(plan.manifest, plan.path.resolve().name or "model")
     return session.statement(intoto.to_bytes(statement))
 

@@ -4,29 +4,24 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import requests
-from requests.adapters import HTTPAdapter
 from sigstore import dsse, oidc
 from sigstore.errors import Error
 from sigstore.hashes import Hashed
 from sigstore.sign import SigningContext
 from sigstore_models.common.v1 import HashAlgorithm
 
-from modelseal.errors import ModelSealError, SignInNeeded, Undecided, shown
+from modelseal.errors import SignInNeeded, Undecided, shown
+from modelseal.seal._sigstore import transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import Any
+    from typing import Literal
 
-    from sigstore.models import ClientTrustConfig
+    from sigstore.models import Bundle, ClientTrustConfig
     from sigstore.sign import Signer
-
-T = TypeVar("T")
-
-TIMEOUT = 30  # seconds; sigstore-python waits for ever
-_HTTP_ERROR = 400
 
 
 def identity_token(raw: str | None, config: ClientTrustConfig) -> oidc.IdentityToken:
@@ -77,73 +72,29 @@ def _checked_token(raw: str) -> oidc.IdentityToken:
         raise SignInNeeded(code, f"The identity token {why}.", hint) from error
 
 
-class _Service(HTTPAdapter):
-    """Transport with a timeout whose failures are said in words; nothing is sent twice."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__()
-        self._name = name
-
-    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:  # type: ignore[override]  # noqa: ANN401 - passed through
-        kwargs["timeout"] = kwargs.get("timeout") or TIMEOUT
-        try:
-            response = super().send(request, **kwargs)
-        except requests.RequestException as error:
-            raise Undecided(
-                "instance-unreachable",
-                f"The {self._name} at {shown(request.url or '')} does not answer.",
-                "Check that the instance is up, then sign again; nothing was written.",
-            ) from error
-        if response.status_code >= _HTTP_ERROR:
-            raise Undecided(
-                "instance-refused",
-                f"The {self._name} answered {response.status_code}: {_reason(response)}.",
-                "Check that the token is fresh and that the clocks agree.",
-            )
-        return response
-
-
-def _reason(response: requests.Response) -> str:
-    try:
-        said = response.json()["message"]
-    except (ValueError, KeyError, TypeError):
-        said = response.text or response.reason
-    return shown(str(said)).rstrip(".")
-
-
 class Session:
     """One sign-in: every signature made through it shares the certificate while that is valid."""
 
     def __init__(self, signer: Signer) -> None:
         self._signer = signer
 
-    def artifact(self, digest: bytes) -> bytes:
+    @property
+    def artifact_hash(self) -> Literal["sha256"]:
+        """Return the hash by which an artifact is signed: the keys of sign-ins are P-256."""
+        return "sha256"
+
+    def artifact(self, signed: bytes) -> bytes:
         """Return the bundle of an artifact with this SHA-256."""
-        hashed = Hashed(algorithm=HashAlgorithm.SHA2_256, digest=digest)
-        return _said(lambda: self._signer.sign_artifact(hashed)).to_json().encode()
+        hashed = Hashed(algorithm=HashAlgorithm.SHA2_256, digest=signed)
+        return self._made(lambda: self._signer.sign_artifact(hashed))
 
     def statement(self, payload: bytes) -> bytes:
         """Return the bundle of the in-toto statement `payload`."""
-        return _said(lambda: self._signer.sign_dsse(dsse.Statement(payload))).to_json().encode()
+        return self._made(lambda: self._signer.sign_dsse(dsse.Statement(payload)))
 
-
-def _said(step: Callable[[], T]) -> T:
-    """Return what a step of signing gives; what went wrong in it is said in our words.
-
-    Raises:
-        SignInNeeded, Undecided.
-    """
-    try:
-        return step()
-    except ModelSealError:
-        raise
-    except oidc.ExpiredIdentity as error:
-        raise SignInNeeded(
-            "token-expired", "The identity token has expired.", "Get a new token."
-        ) from error
-    except (Error, requests.RequestException, ValueError, KeyError) as error:
-        message = f"Signing failed: {shown(str(error) or type(error).__name__)}."
-        raise Undecided("signing-failed", message, "See the log of the instance.") from error
+    def _made(self, sign: Callable[[], Bundle]) -> bytes:
+        with transport.translated():
+            return sign().to_json().encode()
 
 
 @contextmanager
@@ -166,8 +117,8 @@ def session(config: ClientTrustConfig, token: oidc.IdentityToken) -> Iterator[Se
     for tsa in context._tsa_clients:  # noqa: SLF001 - as above
         sessions[f"timestamp authority {tsa.url}"] = tsa._session  # noqa: SLF001 - as above
     for name, http in sessions.items():
-        http.mount("http://", _Service(name))
-        http.mount("https://", _Service(name))
+        transport.patient(http, name, "Check that the token is fresh and that the clocks agree.")
     with ExitStack() as signed_in:
-        signer = _said(lambda: signed_in.enter_context(context.signer(token)))
+        with transport.translated():
+            signer = signed_in.enter_context(context.signer(token))
         yield Session(signer)

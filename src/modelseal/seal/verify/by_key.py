@@ -38,11 +38,15 @@ def verify(
     content.check_content(bundle, message, key)
     for entry in bundle.entries:
         content.check_body(entry, bundle, message, Signer(key))
-    return () if trust is None else _witnessed(bundle, trust)
+    return () if trust is None else witnessed(bundle, trust)
 
 
-def _witnessed(bundle: Bundle, trust: TrustRoot) -> tuple[datetime, ...]:
-    """Return the times of the log and of the timestamp authorities that `trust` names."""
+def witnessed(bundle: Bundle, trust: TrustRoot) -> tuple[datetime, ...]:
+    """Return the times of the log and of the timestamp authorities that `trust` names.
+
+    Raises:
+        FormatError, Unverified: as `verify`.
+    """
     from modelseal.seal.verify import anchors as anchors_of  # noqa: PLC0415 - X.509, 40 ms
     from modelseal.seal.verify import log, timestamps  # noqa: PLC0415 - as above
 
