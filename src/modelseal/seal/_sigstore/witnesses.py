@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_der_x509_certificate
 from sigstore._internal.timestamp import TimestampError
+from sigstore.errors import Error
 
 from modelseal.errors import Undecided, shown
 from modelseal.formats import bundle as bundle_format
@@ -32,18 +33,24 @@ _V1 = "/api/v1"  # how the address of a version 1 log ends
 
 
 class Services:
-    """The witnesses that a trust config names. What they answer is read, not believed."""
+    """The witnesses that a trust config names. What they answer is read, not believed.
+
+    Raises:
+        Undecided: it names no log, which every signing config must.
+    """
 
     def __init__(self, config: ClientTrustConfig) -> None:
-        self._authorities = config.signing_config.get_tsas()
-        logs = config.signing_config.get_tlogs()
-        self._log = logs[0] if logs else None
+        try:
+            services = config.signing_config
+            self._authorities = services.get_tsas()
+            self._log = services.get_tlogs()[0]
+        except (Error, ValueError, IndexError) as error:
+            raise _nobody("transparency log") from error
         for tsa in self._authorities:
             name = f"timestamp authority {tsa.url}"
             transport.patient(tsa._session, name, _HINT)  # noqa: SLF001 - set a timeout
-        if self._log is not None:
-            http = self._log._session  # type: ignore[attr-defined]  # noqa: SLF001 - as above
-            transport.patient(http, "transparency log", _HINT)
+        http = self._log._session  # type: ignore[attr-defined]  # noqa: SLF001 - as above
+        transport.patient(http, "transparency log", _HINT)
 
     def timestamps(self, signed: bytes) -> tuple[bytes, ...]:
         """Return a timestamp of the signature `signed` from each authority (RFC 3161).
@@ -65,11 +72,9 @@ class Services:
         """Return the entry that the log made for the signature in `bundle`.
 
         Raises:
-            Undecided: there is no log, or it does not take the signature.
+            Undecided: the log does not take the signature.
             FormatError: its answer is no log entry.
         """
-        if self._log is None:
-            raise _nobody("transparency log")
         url: str = self._log.url  # type: ignore[attr-defined]
         request = _request_v1 if url.endswith(_V1) else _request_v2
         body: EntryRequestBody = request(bundle, message, signer)  # type: ignore[assignment]
