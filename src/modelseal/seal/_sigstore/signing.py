@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager
+import os
+import sys
+from contextlib import ExitStack, contextmanager, redirect_stdout
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import requests
@@ -12,7 +15,9 @@ from sigstore.errors import Error
 from sigstore.hashes import Hashed
 from sigstore.sign import SigningContext
 from sigstore_models.common.v1 import HashAlgorithm
+from urllib3.exceptions import HTTPError
 
+from modelseal import files
 from modelseal.errors import SignInNeeded, Undecided, shown
 from modelseal.seal._sigstore import transport
 
@@ -23,19 +28,26 @@ if TYPE_CHECKING:
     from sigstore.models import Bundle, ClientTrustConfig
     from sigstore.sign import Signer
 
+_VARIABLE = "SIGSTORE_ID_TOKEN"  # GitLab's way, and that of other clients everywhere
+TOKEN_FILE = Path("/var/run/sigstore/cosign/oidc-token")
+_TOKEN_LIMIT = 64 * 1024  # bytes
+
 
 def identity_token(raw: str | None, config: ClientTrustConfig) -> oidc.IdentityToken:
-    """Return the token to sign in with: `raw`, that of the CI system, or one from the browser.
+    """Return the token to sign in with: `raw`, the one at hand here, or one from the browser.
 
     Raises:
         SignInNeeded: none can be had, or it is malformed, expired or not yet valid.
+        FormatError, Undecided: the file with the token cannot be read.
     """
     raw = raw or _ambient()
     if raw is not None:
         return _checked_token(raw)
     try:
-        return oidc.Issuer(config.signing_config.get_oidc_url()).identity_token()
-    except (EOFError, Error, oidc.IssuerError, requests.RequestException) as error:
+        with redirect_stdout(sys.stderr):  # the question for a code is no part of the answer
+            return oidc.Issuer(config.signing_config.get_oidc_url()).identity_token()
+    except (Error, oidc.IssuerError, OSError, EOFError, RuntimeError) as error:
+        # The last three are what asking for a code says where there is no terminal to ask at.
         raise SignInNeeded(
             "sign-in-needed",
             "Signing needs an identity, and the sign-in did not give one.",
@@ -44,13 +56,34 @@ def identity_token(raw: str | None, config: ClientTrustConfig) -> oidc.IdentityT
 
 
 def _ambient() -> str | None:
+    """Return the token that was put here for Sigstore clients, or that of the CI system or cloud.
+
+    What somebody put here on purpose comes before what the machine happens to offer.
+    """
+    placed = os.environ.get(_VARIABLE) or _from_file()
+    if placed:
+        return placed
     try:
         return oidc.detect_credential()
-    except Error as error:
-        message = f"The CI system's identity cannot be used: {shown(str(error))}."
+    except (Error, ValueError, HTTPError) as error:
         raise SignInNeeded(
-            "ambient-identity", message, "Grant it the id-token permission."
+            "ambient-identity",
+            f"The identity that this system offers cannot be used: {shown(str(error))}.",
+            "On GitHub grant the job the permission id-token: write; on GitLab declare "
+            f"{_VARIABLE} under id_tokens; or give --identity-token.",
         ) from error
+
+
+def _from_file() -> str | None:
+    """Return the token in the file where other clients look too; Kubernetes renews it there.
+
+    Raises:
+        FormatError, Undecided: there is something, but no file of a token's size, or unreadable.
+    """
+    if not files.there(TOKEN_FILE):
+        return None
+    there = Path(os.path.realpath(TOKEN_FILE))  # it is a link to a link, so that it can be swapped
+    return files.read_bounded(there, _TOKEN_LIMIT, "identity token").decode(errors="replace")
 
 
 def _checked_token(raw: str) -> oidc.IdentityToken:
