@@ -45,8 +45,8 @@ def add_options(parser: Parser) -> None:
     keyless = parser.add_argument_group("sign with an identity")
     keyless.add_argument(
         "--identity-token", metavar="TOKEN",
-        help="OIDC token, or the file that holds it. [default: $MODELSEAL_IDENTITY_TOKEN, the "
-        "CI system's, or a browser]",
+        help="OIDC token, or the file that holds it. [default: $MODELSEAL_IDENTITY_TOKEN, that "
+        "of the system it runs on, or a browser: docs/identities.md]",
     )  # fmt: skip
     key = parser.add_argument_group("sign with a key")
     key.add_argument(
@@ -163,6 +163,9 @@ def _signer(options: Options) -> Signer | None:
 
 def _check_together(options: Options) -> None:
     """Check that the options say one way to sign."""
+    from modelseal.seal import trust
+
+    trust.only_one(options.instance, options.trust_config, options.staging or None)
     witnessed = options.log or options.timestamp
     named = options.staging or (options.instance, options.trust_config) != (None, None)
     if options.key is None:

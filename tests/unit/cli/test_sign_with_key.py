@@ -66,28 +66,3 @@ def test_digests_are_signed_without_the_model(key, model, tmp_path):
     assert run("verify", model, "--key", key[1], "--bundle", bundle).exit_code == 0
     known.write_text(known.read_text().replace("sha256:", "sha256:0"))
     assert run(*sign, "--bundle", bundle, "--overwrite").exit_code == 1
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        ("--key", "k", "--identity", "i", "--issuer", "u"), ("--key", "k", "--issuer", "u"), (),
-        ("--key", "k", "--certificate-chain", "c"), ("--identity", "i"), ("--issuer", "u"),
-    ],
-)  # fmt: skip
-def test_verify_wants_to_know_whose_signature_in_one_way(options, model):
-    done = run("verify", model, *options)
-    assert (done.exit_code, "whose-signature" in done.output) == (2, True)
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        ("--key", "k", "--identity-token", "a.b.c"), ("--key", "k", "--staging"),
-        ("--certificate", "c"), ("--key", "k", "--certificate-chain", "c"),
-        ("--password-env", "PW"),
-    ],
-)  # fmt: skip
-def test_options_of_sign_that_do_not_go_together(options, model):
-    done = run("sign", model, *options)
-    assert (done.exit_code, "bad-options" in done.output) == (2, True)
