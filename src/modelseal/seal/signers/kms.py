@@ -7,6 +7,7 @@ The URI is that of other Sigstore clients, awskms://[ENDPOINT]/KEY: KEY is an id
 
 from __future__ import annotations
 
+import os
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -94,7 +95,8 @@ def open_key(uri: str) -> KmsKey:
     with _translated():
         client = boto3.session.Session().client(
             "kms",
-            region_name=arn["region"] if arn else None,
+            # The variable of the AWS command line, which boto3 does not read
+            region_name=arn["region"] if arn else os.environ.get("AWS_REGION") or None,
             endpoint_url=_endpoint(match["host"], match["port"] or ""),
             config=_DIRECT if match["host"] in _LOOPBACK else _PATIENCE,
         )
