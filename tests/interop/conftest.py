@@ -110,18 +110,18 @@ class SigstoreJs:
     def __init__(self, instance) -> None:
         self.instance = instance
 
-    def _run(self, *arguments):
+    def run(self, *arguments):
         return run("node", PEER_JS, *arguments, NODE_PATH=PEERS.SIGSTORE_JS / "node_modules")
 
     def sign(self, kind: Kind, models: Models, bundle: Path):
         file = models.file if kind == "artifact" else models.statement
         token = self.instance.token(ALICE)
-        return self._run("sign", kind, file, bundle, self.instance.signing_config, token)
+        return self.run("sign", kind, file, bundle, self.instance.signing_config, token)
 
     def verify(self, claim: Claim):
         # For a statement it says who signed it; comparing its subject is left to the caller.
         file = claim.models.file if claim.kind == "artifact" else "-"
-        return self._run(
+        return self.run(
             "verify", file, claim.bundle, claim.trusted_root, claim.identity, claim.issuer
         )
 
@@ -134,10 +134,13 @@ class SigstoreGo:
     def __init__(self, instance) -> None:
         self.instance = instance
 
+    def run(self, *arguments):
+        return run(PEERS.SIGSTORE_GO, *arguments)
+
     def sign(self, kind: Kind, models: Models, bundle: Path):
         as_statement = () if kind == "artifact" else ("--in-toto",)
-        return run(
-            PEERS.SIGSTORE_GO, "sign-bundle", *as_statement,
+        return self.run(
+            "sign-bundle", *as_statement,
             "--identity-token", self.instance.token(ALICE), "--bundle", bundle,
             "--signing-config", self.instance.signing_config,
             "--trusted-root", self.instance.trusted_root,
@@ -146,8 +149,8 @@ class SigstoreGo:
 
     def verify(self, claim: Claim):
         models = claim.models
-        return run(
-            PEERS.SIGSTORE_GO, "verify-bundle", "--bundle", claim.bundle,
+        return self.run(
+            "verify-bundle", "--bundle", claim.bundle,
             "--certificate-identity", claim.identity, "--certificate-oidc-issuer", claim.issuer,
             "--trusted-root", claim.trusted_root,
             models.file if claim.kind == "artifact" else f"sha256:{models.root}",

@@ -3,10 +3,12 @@
 //
 //   node peer.cjs sign artifact|statement FILE BUNDLE SIGNING_CONFIG TOKEN
 //   node peer.cjs verify FILE|- BUNDLE TRUSTED_ROOT IDENTITY ISSUER    (- for a signed statement)
+//   node peer.cjs verify-key FILE|- BUNDLE TRUSTED_ROOT PUBLIC_PEM     (a log only if the root has one)
 //
 // Exit status is the verdict.
 "use strict";
 
+const { createPublicKey } = require("node:crypto");
 const { readFileSync, writeFileSync } = require("node:fs");
 const { bundleFromJSON, bundleToJSON } = require("@sigstore/bundle");
 const { SigningConfig, TrustedRoot } = require("@sigstore/protobuf-specs");
@@ -39,8 +41,17 @@ async function verify(file, bundle, trustedRoot, identity, issuer) {
   });
 }
 
+async function verifyKey(file, bundle, trustedRoot, pem) {
+  const root = TrustedRoot.fromJSON(json(trustedRoot));
+  const publicKey = createPublicKey(readFileSync(pem));
+  const material = toTrustMaterial(root, () => ({ publicKey, validFor: () => true }));
+  const thresholds = { tlogThreshold: Math.min(1, root.tlogs.length), timestampThreshold: 1 };
+  const artifact = file === "-" ? undefined : readFileSync(file);
+  new Verifier(material, thresholds).verify(toSignedEntity(bundleFromJSON(json(bundle)), artifact));
+}
+
 const [command, ...rest] = process.argv.slice(2);
-const run = { sign, verify }[command];
+const run = { sign, verify, "verify-key": verifyKey }[command];
 run(...rest).catch((error) => {
   console.error(`${error.name}: ${error.message}`, error.cause ?? "");
   process.exit(1);
