@@ -235,7 +235,7 @@ SHAPES: dict[str, Shape] = {
     ),
     "rules": (lambda d: document.parse(text(d), Path("/")), a_policy, 50),
     "UTF8String": (
-        identity._utf8_string, lambda n: b"\x0c\x82" + n.to_bytes(2) + b"x" * n, 4000,
+        fulcio._utf8_string, lambda n: b"\x0c\x82" + n.to_bytes(2) + b"x" * n, 4000,
     ),
     "text for people": (lambda d: shown(text(d)), lambda n: b"\x1b[31m" * n, 5000),
 }  # fmt: skip
