@@ -28,7 +28,8 @@ from private_ca import Kind, chain, leaf  # noqa: E402 - a helper of the tests
 import modelseal  # noqa: E402 - after the path is set
 from modelseal.formats import oms  # noqa: E402 - as above
 from modelseal.seal import keys  # noqa: E402 - as above
-from modelseal.seal.sign import Way, sign_all  # noqa: E402 - as above
+from modelseal.seal.plan import Way  # noqa: E402 - as above
+from modelseal.seal.sign import sign_all  # noqa: E402 - as above
 from modelseal.seal.signers.key import KeySigner, with_certificate  # noqa: E402 - as above
 
 if TYPE_CHECKING:

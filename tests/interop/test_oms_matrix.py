@@ -24,7 +24,8 @@ import modelseal
 from modelseal.formats import oms
 from modelseal.policy.verify import check_managed
 from modelseal.seal import keys, managed
-from modelseal.seal.sign import Way, sign_all
+from modelseal.seal.plan import Way
+from modelseal.seal.sign import sign_all
 from modelseal.seal.signers.key import KeySigner, with_certificate
 
 pytestmark = pytest.mark.interop

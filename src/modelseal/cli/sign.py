@@ -96,7 +96,8 @@ def add_options(parser: Parser) -> None:
 def run(options: Options) -> int:
     """Sign; return the exit code."""
     from modelseal.formats import oms
-    from modelseal.seal.sign import Way, sign_all
+    from modelseal.seal.plan import Way
+    from modelseal.seal.sign import sign_all
 
     if options.add and (options.overwrite or options.bundle or options.manifest or options.update):
         message = "--add has a place of its own and takes no --overwrite, --update or --bundle."
