@@ -183,8 +183,11 @@ ENVELOPES = {
     "payload of another type": (
         lambda b, _: envelope(b).update(payloadType="application/json"), "signature-invalid",
     ),
-    "payload with a line end": (
-        lambda b, _: envelope(b).update(payload=envelope(b)["payload"] + "\n"), "not-base64",
+    "payload with a line end": (  # as protobuf reads it: the bytes are the same
+        lambda b, _: envelope(b).update(payload=envelope(b)["payload"] + "\n"), NOTHING,
+    ),
+    "payload that is no base64": (
+        lambda b, _: envelope(b).update(payload=envelope(b)["payload"] + "!"), "not-base64",
     ),
     "a certificate too": (material(certificate=lambda _: {"rawBytes": "AA=="}), "no-key-material"),
     "no key material": (material(publicKey=lambda _: ...), "no-key-material"),
