@@ -9,7 +9,6 @@ logs, as of a site that has none.
 from __future__ import annotations
 
 import functools
-import hashlib
 import json
 import os
 import subprocess
@@ -22,13 +21,12 @@ from typing import NamedTuple
 import boto3
 import pytest
 import softhsm
+from in_process import invoke
 from rekor_v1 import LogV1
 
-from modelseal.errors import ModelSealError
-from modelseal.formats import bundle as bundle_format
 from modelseal.formats import oms
-from modelseal.seal import keys, trust
-from modelseal.seal.verify import by_key, signature
+from modelseal.seal import keys
+from modelseal.seal.verify import signature
 
 pytestmark = pytest.mark.interop
 
@@ -159,21 +157,15 @@ class Workshop:
         )
 
     def _modelseal(self, row: Row, claim: Signed):
-        """Verify in this process, by what the command line uses."""
-        key = keys.load_public(claim.public)
-        artifact: bytes | signature.Prehashed | None = None
-        if row.what == "artifact":
-            artifact = self.lab.models.file.read_bytes()
-            if names := signature.hash_names(key)[:1]:
-                digest = hashlib.new(names[0], artifact).digest()
-                artifact = signature.Prehashed(names[0], digest)
-        try:
-            signed = bundle_format.parse(claim.bundle.read_bytes())
-            times = by_key.verify(signed, key, trust.from_file(claim.root), artifact)
-        except ModelSealError as error:
-            return subprocess.CompletedProcess([], 1, str(error), "")
-        assert times
-        return subprocess.CompletedProcess([], 0, "", "")
+        done = invoke(
+            "verify", self.lab.models.path(row.what), "--key", claim.public,
+            "--bundle", claim.bundle, "--trusted-root", claim.root, "--format", "json",
+        )  # fmt: skip
+        (verdict,) = json.loads(done.stdout)
+        if done.exit_code == 0:
+            assert verdict["time"] is not None
+            assert (verdict["log_index"] is None) == (row.seen == "stamped")
+        return subprocess.CompletedProcess([], done.exit_code, verdict["code"], "")
 
 
 @pytest.fixture(scope="module")
