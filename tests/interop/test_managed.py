@@ -75,6 +75,27 @@ def test_cosign_verifies_the_file_we_signed(lab, key, model):
     assert cosign.run(*arguments, model / "a.b").returncode != 0
 
 
+@pytest.mark.parametrize("by", ["key", "certificate"])
+def test_it_verifies_what_is_logged_and_timestamped_too(by, model_signing, ca, model, instance):
+    private, leaf, root = ca
+    certificate = ("--certificate", leaf) if by == "certificate" else ()
+    seen = ("--log", "--timestamp", "--trust-config", instance.trust_config)
+    done = modelseal("sign", model, "--key", private, *certificate, *seen)
+    assert done.returncode == 0, done.stderr
+    public = leaf.with_name("leaf.pub")
+    subprocess.run(["openssl", "pkey", "-in", private, "-pubout", "-out", public], check=True)
+    whose = {"key": ("--public_key", public), "certificate": ("--certificate_chain", root)}[by]
+    ours = {"key": ("--key", public), "certificate": ("--certificate-chain", root)}[by]
+    theirs = ("verify", by, *whose, "--signature", model / "model.sig", model)
+    done = model_signing(*theirs)
+    assert done.returncode == 0, done.stdout + done.stderr
+    asked = ("verify", model, *ours, "--trusted-root", instance.trusted_root)
+    assert modelseal(*asked).returncode == 0
+    (model / "ab").write_text("changed")
+    assert model_signing(*theirs).returncode != 0
+    assert modelseal(*asked).returncode == 1
+
+
 # -- certificates ----------------------------------------------------------------------------------
 
 
