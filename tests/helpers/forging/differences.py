@@ -108,6 +108,9 @@ SIGSTORE_PYTHON: Table = {
         "timestamp: no attributes": "bad-timestamp",
         "timestamp: no content type": "bad-timestamp",
     },
+    "a trusted root with a log whose key is of another curve than it says": {
+        "root: details of another curve": "trust-root",
+    },
     "a digest noted under another algorithm than its own": {
         "content: digest over SHA-384": "signature-invalid",
     },
