@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import gc
 
-# Start-up makes many objects and no garbage: looking for it then is a fifth of the time of
-# `verify`. Every 20,000 objects is often enough for commands that run for long.
-gc.set_threshold(20_000)
+# Start-up makes some 50,000 objects and no garbage: looking for it then is a fifth of the time of
+# `verify`. Every 100,000 objects is often enough for commands that run for long.
+gc.set_threshold(100_000)
 
 import os  # noqa: E402 - made after the limit above counts
 import sys  # noqa: E402 - as above

@@ -15,7 +15,6 @@ from modelseal.model.diff import ManifestDiff, compare
 from modelseal.policy.evaluate import evaluate
 from modelseal.policy.rules import Policy
 from modelseal.policy.verdict import STAT_CACHE, Check, Verdict, from_error
-from modelseal.seal import trust
 from modelseal.seal.authenticate import Authenticated, authenticate
 from modelseal.seal.find import find_bundles
 
@@ -54,6 +53,8 @@ def verify(
     Raises:
         UsageError: the call itself is wrong, such as a path that does not exist.
     """
+    from modelseal.seal import trust  # noqa: PLC0415 - a key needs no trusted root
+
     root = trust.choose(
         trusted_root=trusted_root, trust_config=trust_config, instance=instance, refresh=refresh
     )

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -21,6 +20,7 @@ from modelseal.seal.verify.signature import Prehashed, PublicKey, check_signatur
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from cryptography import x509
 
@@ -127,7 +127,9 @@ def _by_certificate(
             "The bundle was signed by an identity, not with a certificate of one's own CA.",
             "Verify it with --identity and --issuer.",
         )
-    from modelseal.seal.verify import by_ca, certificate  # noqa: PLC0415 - for certificates only
+    from datetime import UTC, datetime  # noqa: PLC0415 - for certificates only
+
+    from modelseal.seal.verify import by_ca, certificate  # noqa: PLC0415 - as above
 
     chain = tuple(certificate.load(der) for der in bundle.certificates)
     times = _stamped(bundle, trust)
