@@ -12,11 +12,14 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from typing import Any, NoReturn, TypeVar
 
 from modelseal.errors import FormatError, shown
 
 T = TypeVar("T")
+
+_PROTO_NAME = rb'_[^_"]*"\s*:'  # a member whose name has an underscore
 
 MAX_ITEMS = 20_000  # values in a document; a bundle has some hundred
 
@@ -124,7 +127,7 @@ def parse_proto(data: bytes, *, what: str, limit: int) -> dict[str, Any]:
         FormatError: as for `parse_json`; no object; a member by both of its names.
     """
     obj = as_kind(parse_json(data, what=what, limit=limit), dict, what=what)
-    return _json_names(obj, what) if b"_" in data else obj
+    return _json_names(obj, what) if re.search(_PROTO_NAME, data) else obj
 
 
 def _json_names(value: Any, what: str) -> Any:  # noqa: ANN401 - JSON is any value
