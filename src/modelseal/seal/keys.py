@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from modelseal import files
 from modelseal.errors import FormatError, UsageError, shown
+from modelseal.formats import spki
 from modelseal.seal.verify import signature
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ def load_private(path: Path, password: bytes | None = None) -> PrivateKey:
         UsageError: missing, or the password is missing or wrong. FormatError: no usable key.
         Undecided: unreadable.
     """
+    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 - 10 ms, to sign only
+
     pem = files.read_bounded(_followed(path), LIMIT, "private key")
     try:
         key = serialization.load_pem_private_key(pem, password)
@@ -114,9 +116,7 @@ def hints(key: PublicKey) -> tuple[str, str]:
 
 def public_pem(key: PublicKey) -> bytes:
     """Return `key` as PEM SubjectPublicKeyInfo, with a final newline."""
-    return key.public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+    return spki.to_pem(spki.PUBLIC_KEY, signature.spki(key))
 
 
 def generate(
@@ -129,6 +129,8 @@ def generate(
     Raises:
         UsageError: one is there already. Undecided: cannot write.
     """
+    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 - as above
+
     public = private.with_suffix(".pub")
     for path in (private, public):
         if files.there(path) and not overwrite:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import verification
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
@@ -124,11 +123,6 @@ def load(der: bytes) -> x509.Certificate:
         return fulcio.load(der)
     except fulcio.UNREADABLE as error:
         raise FormatError("bad-certificate", "The bundle has no readable certificate.") from error
-
-
-def der_of(certificate: x509.Certificate) -> bytes:
-    """Return the DER of `certificate`."""
-    return certificate.public_bytes(Encoding.DER)
 
 
 def check_rest(others: tuple[bytes, ...]) -> None:

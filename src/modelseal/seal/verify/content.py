@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from modelseal.errors import FormatError, Unverified
 from modelseal.formats import dsse, rekor
-from modelseal.formats.strict import b64encode
+from modelseal.formats import spki as spki_format
 from modelseal.seal.verify.signature import (
     Prehashed,
     PublicKey,
@@ -115,25 +115,15 @@ def _is_signer(logged: rekor.LoggedSignature, signer: Signer) -> bool:
         # Compared as text: what is read from a PEM file differs from reader to reader, and who
         # watches the log must see the certificate that counts here.
         if signer.certificate is None:
-            expected = _pem("PUBLIC KEY", spki(signer.key))
+            expected = spki_format.to_pem("PUBLIC KEY", spki(signer.key))
         else:
-            expected = _pem("CERTIFICATE", signer.certificate)
+            expected = spki_format.to_pem("CERTIFICATE", signer.certificate)
         # intoto entries keep what the client sent: npm's without the line break at the end.
-        return logged.verifier.removesuffix(b"\n") == expected
+        return logged.verifier in {expected, expected.removesuffix(b"\n")}
     form = "publicKey" if signer.certificate is None else "x509Certificate"
     if logged.form != form or logged.key_details not in ("", *key_details(signer.key)):
         return False
     return logged.verifier == (signer.certificate or spki(signer.key))
-
-
-def _pem(label: str, der: bytes) -> bytes:
-    """Return the one form of `der` that version 1 logs store, but for the last line break.
-
-    RFC 7468, the strict grammar.
-    """
-    text = b64encode(der)
-    lines = [text[at : at + 64] for at in range(0, len(text), 64)]
-    return "\n".join([f"-----BEGIN {label}-----", *lines, f"-----END {label}-----"]).encode()
 
 
 def _mismatch() -> Unverified:

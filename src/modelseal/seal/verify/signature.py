@@ -10,11 +10,12 @@ from __future__ import annotations
 from typing import Literal, NamedTuple, cast
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa, utils
 
 from modelseal.errors import FormatError, Unverified, shown
 from modelseal.formats import rekor
+from modelseal.formats import spki as spki_format
 
 PublicKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey
 HashName = rekor.HashName
@@ -30,6 +31,11 @@ _CURVES: dict[str, tuple[HashName, ...]] = {
     "secp256r1": ("sha256",),
     "secp384r1": ("sha384", "sha256"),
     "secp521r1": ("sha512", "sha256"),
+}
+_EC: dict[str, ec.EllipticCurve] = {
+    "secp256r1": ec.SECP256R1(),
+    "secp384r1": ec.SECP384R1(),
+    "secp521r1": ec.SECP521R1(),
 }
 _RSA_BITS = range(2048, 8192 + 1)  # a larger key only burns the verifier's time
 _SIGNATURE_LIMIT = 1024  # bytes; RSA 8192, the longest
@@ -48,10 +54,7 @@ def load_pem(pem: bytes) -> PublicKey:
     Raises:
         FormatError: not a public key, or of a kind that is not taken.
     """
-    try:
-        return accepted(serialization.load_pem_public_key(pem))
-    except (ValueError, UnsupportedAlgorithm) as error:
-        raise _unreadable(error) from error
+    return load_der(spki_format.from_pem(pem))
 
 
 def load_der(der: bytes) -> PublicKey:
@@ -60,10 +63,23 @@ def load_der(der: bytes) -> PublicKey:
     Raises:
         FormatError: as for `load_pem`.
     """
+    found = spki_format.parse(der)
     try:
-        return accepted(serialization.load_der_public_key(der))
-    except (ValueError, UnsupportedAlgorithm) as error:
-        raise _unreadable(error) from error
+        return accepted(_key(found))
+    except (ValueError, UnsupportedAlgorithm) as error:  # a point that is not on the curve
+        raise FormatError(
+            "bad-key", f"The public key cannot be used: {shown(str(error))}."
+        ) from error
+
+
+def _key(found: spki_format.Key) -> object:
+    if found.kind in _EC:
+        return ec.EllipticCurvePublicKey.from_encoded_point(_EC[found.kind], found.point)
+    if found.kind == "ed25519":
+        return ed25519.Ed25519PublicKey.from_public_bytes(found.point)
+    if found.kind == "rsa" and found.modulus.bit_length() in _RSA_BITS:
+        return rsa.RSAPublicNumbers(found.exponent, found.modulus).public_key()
+    return None  # of a kind that is not taken
 
 
 def accepted(key: object) -> PublicKey:
@@ -87,9 +103,16 @@ def accepted(key: object) -> PublicKey:
 
 def spki(key: PublicKey) -> bytes:
     """Return the DER SubjectPublicKeyInfo of `key` (RFC 5280 section 4.1)."""
-    return key.public_bytes(
-        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+    if isinstance(key, ed25519.Ed25519PublicKey):
+        return spki_format.to_bytes(spki_format.Key("ed25519", key.public_bytes_raw()))
+    if isinstance(key, rsa.RSAPublicKey):
+        rsa_numbers = key.public_numbers()
+        return spki_format.to_bytes(
+            spki_format.Key("rsa", modulus=rsa_numbers.n, exponent=rsa_numbers.e)
+        )
+    numbers, size = key.public_numbers(), (key.key_size + 7) // 8
+    point = b"\x04" + numbers.x.to_bytes(size, "big") + numbers.y.to_bytes(size, "big")
+    return spki_format.to_bytes(spki_format.Key(key.curve.name, point))
 
 
 def hash_names(key: PublicKey) -> tuple[HashName, ...]:
@@ -207,7 +230,3 @@ def is_by(key: PublicKey, kind: str, hash_name: str, signature: bytes, message: 
 
 def _invalid() -> Unverified:
     return Unverified("signature-invalid", "The signature does not fit what was signed.")
-
-
-def _unreadable(error: Exception) -> FormatError:
-    return FormatError("bad-key", f"The public key cannot be read: {shown(str(error))}.")

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.x509 import verification
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
     from modelseal.seal.verify.signature import PublicKey
 
 _LIMIT = 32  # timestamps in a bundle, as other clients have it
-_LEAF_AND_ROOT = 2
 _MOST_CERTIFICATES = 16  # in a token
+_FINGERPRINTS: dict[str, hashes.HashAlgorithm] = dict(signature.HASHES.items())
+_FINGERPRINTS["sha1"] = hashes.SHA1()  # noqa: S303 - what RFC 3161 named certificates by
 
 
 class _Signer(NamedTuple):
@@ -33,7 +35,7 @@ class _Signer(NamedTuple):
 
     issuer: bytes  # DER of its name
     serial: int
-    der: bytes
+    leaf: x509.Certificate
     key: PublicKey
     path: Path
 
@@ -84,12 +86,12 @@ def _is_signed(token: Token, signer: _Signer) -> bool:
     """
     if (token.issuer, token.serial) != (signer.issuer, signer.serial):
         return False
-    if token.certificates and signer.der not in token.certificates:
+    if token.certificates and signer.leaf not in _loaded(token):
         return False
     if hashlib.new(token.hash_name, token.content).digest() != token.message_digest:
         return False
     named = token.certificate_hashes
-    if any(hashlib.new(name, signer.der).digest() != digest for name, digest in named):
+    if any(signer.leaf.fingerprint(_FINGERPRINTS[name]) != digest for name, digest in named):
         return False
     kind, said = timestamp.ALGORITHMS[token.algorithm]
     if said not in {None, token.hash_name}:
@@ -103,15 +105,15 @@ def _signers(token: Token, chain: Path) -> tuple[_Signer, ...]:
     The trusted root may name just the CA; then the token has the certificate.
     """
     if not _is_ca(chain[0]):
-        own = _signer(_der(chain[0]), chain[1:])
+        own = _signer(chain[0], chain[1:])
         return () if own is None else (own,)
-    found = (_signer(one, chain) for one in token.certificates[:_MOST_CERTIFICATES])
+    found = (_signer(one, chain) for one in _loaded(token))
     return tuple(one for one in found if one is not None)
 
 
 @lru_cache(maxsize=64)
-def _signer(der: bytes, issuers: Path) -> _Signer | None:
-    """Return the signer with the certificate `der`, None if `issuers` do not vouch for it.
+def _signer(leaf: x509.Certificate, issuers: Path) -> _Signer | None:
+    """Return the signer with the certificate `leaf`, None if `issuers` do not vouch for it.
 
     It must be for timestamps and say so in a critical extension (RFC 3161 section 2.3). One
     authority makes many timestamps with one certificate, so the last ones are remembered.
@@ -119,7 +121,6 @@ def _signer(der: bytes, issuers: Path) -> _Signer | None:
     if not issuers:
         return None  # a certificate that nobody vouches for
     try:
-        leaf = certificate.load(der)
         purposes = leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage)
         if not purposes.critical or ExtendedKeyUsageOID.TIME_STAMPING not in purposes.value:
             return None
@@ -129,7 +130,7 @@ def _signer(der: bytes, issuers: Path) -> _Signer | None:
         key = certificate.key_of(leaf)
     except (ModelSealError, x509.ExtensionNotFound):
         return None
-    return _Signer(leaf.issuer.public_bytes(), leaf.serial_number, der, key, path)
+    return _Signer(leaf.issuer.public_bytes(), leaf.serial_number, leaf, key, path)
 
 
 # No certificate of the web: it need not name a host. Its use is checked above.
@@ -139,9 +140,18 @@ _CA_POLICY = verification.ExtensionPolicy.webpki_defaults_ca().may_be_present(
 )
 
 
+def _loaded(token: Token) -> tuple[x509.Certificate, ...]:
+    """Return the certificates in `token` that can be read, not more than there ever are."""
+    found = (_loaded_one(raw) for raw in token.certificates[:_MOST_CERTIFICATES])
+    return tuple(one for one in found if one is not None)
+
+
 @lru_cache(maxsize=64)
-def _der(one: x509.Certificate) -> bytes:
-    return certificate.der_of(one)
+def _loaded_one(raw: bytes) -> x509.Certificate | None:
+    try:
+        return certificate.load(raw)
+    except ModelSealError:
+        return None
 
 
 def _is_ca(one: x509.Certificate) -> bool:
