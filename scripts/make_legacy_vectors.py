@@ -31,11 +31,14 @@ from modelseal.seal import keys  # noqa: E402 - as above
 from modelseal.seal.plan import Way  # noqa: E402 - as above
 from modelseal.seal.sign import sign_all  # noqa: E402 - as above
 from modelseal.seal.signers.key import KeySigner, with_certificate  # noqa: E402 - as above
+from modelseal.seal.signers.witness import of_instance  # noqa: E402 - as above
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    Make = Callable[[Path, Path], None]  # in this folder, about that copy of the model
+    from modelseal.seal.signers.witness import Witness
+
+    Make = Callable[..., None]  # in this folder, about that copy of the model; with a witness
 
 FOLDER = ROOT / "tests" / "vectors" / "legacy"
 VERSION = ".".join(modelseal.__version__.split(".")[:2])
@@ -78,7 +81,16 @@ def kinds() -> dict[str, Make]:
             "p256", Way(oms.serialization(shard_size=8), files_as_models=True), file="a"
         ),
         "p256-artifact": by_key("p256", file="a"),
+        "p384-artifact": by_key("p384", file="a"),
+        "p521-artifact": by_key("p521", file="a"),
+        "ed25519-artifact": by_key("ed25519", file="a"),
         "rsa-artifact": by_key("rsa", file="a"),
+        "p256-logged-artifact": witnessed(by_key("p256", file="a")),
+        "p384-logged-files": witnessed(by_key("p384")),
+        "rsa-logged-artifact": witnessed(by_key("rsa", file="a")),
+        "ed25519-timestamped-artifact": witnessed(by_key("ed25519", file="a"), logs=False),
+        "p256-timestamped-files": witnessed(by_key("p256"), logs=False),
+        "certificate-logged-files": witnessed(by_certificate()),
         "p256-links": by_key("p256", Way(linked), links={"link": "a", "folder": "sub"}),
         "p256-ignored": by_key("p256", ignored=["sub"]),
         "p256-two-signatures": two_signatures,
@@ -93,12 +105,26 @@ def kinds() -> dict[str, Make]:
 
 
 def by_key(kind: str, way: Way | None = None, **about) -> Make:
-    def make(folder: Path, model: Path) -> None:
+    def make(folder: Path, model: Path, witness: Witness | None = None) -> None:
         key, public = new_key(kind)
         (folder / "key.pub").write_bytes(public)
-        sign(folder, model, way, about, signer=KeySigner(key))
+        sign(folder, model, way, about, signer=KeySigner(key, witness=witness))
 
     return make
+
+
+def witnessed(make: Make, *, logs: bool = True) -> Make:
+    """Return how to make the same, timestamped, and logged unless `logs` is false."""
+
+    def make_so(folder: Path, model: Path) -> None:
+        with instance(folder) as (_, _, config):
+            seen = of_instance(logs=logs, stamps=True, trust_config=str(config))
+            make(folder, model, seen)
+        if not logs:  # whoever names a log wants an entry
+            root = json.loads((folder / "trusted_root.json").read_text())
+            (folder / "trusted_root.json").write_text(json.dumps(root | {"tlogs": []}))
+
+    return make_so
 
 
 def two_signatures(folder: Path, model: Path) -> None:
@@ -113,14 +139,14 @@ def two_signatures(folder: Path, model: Path) -> None:
 
 
 def by_certificate(**about) -> Make:
-    def make(folder: Path, model: Path) -> None:
+    def make(folder: Path, model: Path, witness: Witness | None = None) -> None:
         root, between = Kind("root", period=CENTURY), Kind("between", length=0, period=CENTURY)
         curve = ec.SECP256R1() if "file" in about else ec.SECP384R1()
         release = leaf(name="release", period=CENTURY, curve=curve)
         own, above, trusted = chain(root, between, release)
         pem = trusted.certificate.public_bytes(serialization.Encoding.PEM)
         (folder / "root.pem").write_bytes(pem)
-        signer = with_certificate(own.key, (own.certificate,), (above.certificate,))
+        signer = with_certificate(own.key, (own.certificate,), (above.certificate,), witness)
         sign(folder, model, None, about, signer=signer)
 
     return make
