@@ -19,9 +19,9 @@ from rekor_v1 import LogV1
 from small_server import Asked, Said, serving
 
 from modelseal.formats import bundle as bundle_format
-from modelseal.seal import keys, managed
+from modelseal.seal import keys
 from modelseal.seal.trust import from_trust_config
-from modelseal.seal.verify import by_key, signature
+from modelseal.seal.verify import by_ca, by_key, signature
 
 BOTH = ("--log", "--timestamp")
 HOUR = timedelta(hours=1)
@@ -161,7 +161,7 @@ def test_a_certificate_that_expired_is_accepted_for_its_timestamp(
         def now(cls, tz=None):
             return datetime.now(tz) + 2 * HOUR
 
-    monkeypatch.setattr(managed, "datetime", Later)
+    monkeypatch.setattr(by_ca, "datetime", Later)
     assert invoke(*sign).exit_code == 0
     assert said(*asked)["code"] == "certificate-expired"
     done = invoke(*sign, *BOTH, "--trust-config", instance.trust_config)

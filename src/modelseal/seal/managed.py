@@ -127,13 +127,11 @@ def _by_certificate(
             "The bundle was signed by an identity, not with a certificate of one's own CA.",
             "Verify it with --identity and --issuer.",
         )
-    from datetime import UTC, datetime  # noqa: PLC0415 - for certificates only
-
-    from modelseal.seal.verify import by_ca, certificate  # noqa: PLC0415 - as above
+    from modelseal.seal.verify import by_ca, certificate  # noqa: PLC0415 - for certificates only
 
     chain = tuple(certificate.load(der) for der in bundle.certificates)
     times = _stamped(bundle, trust)
-    path = by_ca.check_path(chain, roots, times[0] if times else datetime.now(UTC))
+    path = by_ca.check_path(chain, roots, times[0] if times else None)
     certificate.check_usage(path)
     leaf = path[0]
     key = certificate.key_of(leaf)

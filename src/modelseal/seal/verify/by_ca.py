@@ -3,15 +3,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
 
 from cryptography import x509
 from cryptography.x509 import verification
 
 from modelseal.errors import Unverified, shown
-
-if TYPE_CHECKING:
-    from datetime import datetime
 
 
 def _may_issue(
@@ -38,13 +35,16 @@ _CA = (
 
 
 def check_path(
-    chain: tuple[x509.Certificate, ...], roots: tuple[x509.Certificate, ...], at: datetime
+    chain: tuple[x509.Certificate, ...], roots: tuple[x509.Certificate, ...], at: datetime | None
 ) -> tuple[x509.Certificate, ...]:
     """Return the path from the leaf to one of `roots`, all of it valid `at` that time (RFC 5280 6).
+
+    Without a time that is vouched for, it must be valid now.
 
     Raises:
         Unverified: expired, or no path ("certificate-expired", "untrusted-certificate").
     """
+    at = at or datetime.now(UTC)
     leaf, *between = chain
     for one in chain:
         if not _is_valid(one, at):
