@@ -39,6 +39,8 @@ def integer(value: int) -> bytes:
 class Reader:
     """Reads the elements in `data` one after the other; errors have `code` and name `what`."""
 
+    __slots__ = ("_at", "_code", "_data", "_what")
+
     def __init__(self, data: bytes, code: str, what: str) -> None:
         self._data = data
         self._code = code

@@ -9,7 +9,6 @@ Buffers, in which bundles and trusted roots are written, has several: `parse_pro
 
 from __future__ import annotations
 
-import base64
 import binascii
 import json
 import re
@@ -110,8 +109,8 @@ def b64decode(text: str, *, what: str) -> bytes:
         FormatError: any other spelling.
     """
     try:
-        data = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
+        data = binascii.a2b_base64(text, strict_mode=True)
+    except ValueError as error:  # binascii.Error is one
         raise FormatError("not-base64", f"The {what} is not base64.") from error
     if b64encode(data) != text:
         raise FormatError("not-base64", f"The {what} is not canonical base64.")
@@ -155,9 +154,10 @@ def proto_bytes(text: str, *, what: str) -> bytes:
     Raises:
         FormatError: anything else.
     """
-    if any(mark in text for mark in "\r\n-_"):
-        text = _plain(text, what)
-    return b64decode(text, what=what)
+    try:
+        return b64decode(text, what=what)
+    except FormatError:
+        return b64decode(_plain(text, what), what=what)
 
 
 def _plain(text: str, what: str) -> str:
@@ -175,4 +175,4 @@ _URL_SAFE = str.maketrans("-_", "+/")
 
 def b64encode(data: bytes) -> str:
     """Return standard base64 with padding."""
-    return base64.b64encode(data).decode("ascii")
+    return binascii.b2a_base64(data, newline=False).decode("ascii")

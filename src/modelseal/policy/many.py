@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _WORTH_IT = 256  # models; below, starting processes takes longer than they save
 _MOST = 16  # processes
 _AT_ONCE = 128  # models handed over together
+_OBJECTS = 50_000  # made between two looks for garbage
 
 
 def verify_all(
@@ -73,9 +74,14 @@ def check_all(
     anchors.load(root)
     judge = partial(check, policy=policy, root=root)
     try:
-        # What the processes have from here is no garbage: they need not look for any in it.
-        with ProcessPoolExecutor(workers, get_context("fork"), initializer=gc.freeze) as pool:
+        with ProcessPoolExecutor(workers, get_context("fork"), initializer=_settled) as pool:
             return list(pool.map(judge, paths, chunksize=_AT_ONCE))
     except BrokenProcessPool as error:
         message = "A process that verified models was killed."
         raise Undecided("killed", message, "Is there enough memory?") from error
+
+
+def _settled() -> None:
+    """Look for garbage seldom, and not in what a process was born with: there is hardly any."""
+    gc.freeze()
+    gc.set_threshold(_OBJECTS)
