@@ -160,7 +160,7 @@ def _value(head: _Head, key: str, alignment: int) -> tuple[Part, int]:
     kind = head.number(4)
     if key == _ALIGNMENT:
         alignment = head.number(4) if kind == _UINT32 else 0
-        if not 8 <= alignment <= _MOST_ALIGNMENT or alignment & (alignment - 1):  # noqa: PLR2004
+        if not 8 <= alignment <= _MOST_ALIGNMENT or alignment & (alignment - 1):  # noqa: PLR2004 - gguf.md
             raise _bad("has an alignment that makes no sense")
     else:
         _skip(head, kind, 1, 0)
