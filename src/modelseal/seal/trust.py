@@ -12,7 +12,6 @@ from modelseal.errors import FormatError, UsageError, shown
 from modelseal.files import read_bounded
 from modelseal.formats import trusted_root as trusted_root_format
 from modelseal.formats.strict import as_kind, member, parse_json, parse_proto
-from modelseal.seal import published
 
 LIMIT = 4 * 1024 * 1024  # bytes; the public trusted root has some 7 kB
 _WHAT = "trusted root"
@@ -86,6 +85,8 @@ def choose(
         return from_file(Path(trusted_root))
     if trust_config is not None:
         return from_trust_config(Path(trust_config))
+    from modelseal.seal import published  # noqa: PLC0415 - a root in a file needs none of it
+
     data, source = published.cached_root(instance, staging=staging)
     return _parsed(data, source)
 
