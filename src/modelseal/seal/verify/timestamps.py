@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import verification
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 _LIMIT = 32  # timestamps in a bundle, as other clients have it
 _MOST_CERTIFICATES = 16  # in a token
-_FINGERPRINTS: dict[str, hashes.HashAlgorithm] = dict(signature.HASHES.items())
-_FINGERPRINTS["sha1"] = hashes.SHA1()  # noqa: S303 - what RFC 3161 named certificates by
 
 
 class _Signer(NamedTuple):
@@ -36,6 +34,7 @@ class _Signer(NamedTuple):
     issuer: bytes  # DER of its name
     serial: int
     leaf: x509.Certificate
+    encoded: bytes  # DER of the certificate
     key: PublicKey
     path: Path
 
@@ -91,7 +90,7 @@ def _is_signed(token: Token, signer: _Signer) -> bool:
     if hashlib.new(token.hash_name, token.content).digest() != token.message_digest:
         return False
     named = token.certificate_hashes
-    if any(signer.leaf.fingerprint(_FINGERPRINTS[name]) != digest for name, digest in named):
+    if any(hashlib.new(name, signer.encoded).digest() != digest for name, digest in named):
         return False
     kind, said = timestamp.ALGORITHMS[token.algorithm]
     if said not in {None, token.hash_name}:
@@ -130,7 +129,8 @@ def _signer(leaf: x509.Certificate, issuers: Path) -> _Signer | None:
         key = certificate.key_of(leaf)
     except (ModelSealError, x509.ExtensionNotFound):
         return None
-    return _Signer(leaf.issuer.public_bytes(), leaf.serial_number, leaf, key, path)
+    encoded = leaf.public_bytes(Encoding.DER)
+    return _Signer(leaf.issuer.public_bytes(), leaf.serial_number, leaf, encoded, key, path)
 
 
 # No certificate of the web: it need not name a host. Its use is checked above.

@@ -259,7 +259,12 @@ def test_an_ed25519_authority_goes_with_sha512():
             signature=key.sign(token.attributes),
         )  # fmt: skip
         signer = timestamps._Signer(
-            token.issuer, token.serial, LEAF.certificate, key.public_key(), (LEAF.certificate,)
+            issuer=token.issuer,
+            serial=token.serial,
+            leaf=LEAF.certificate,
+            encoded=LEAF.der,
+            key=key.public_key(),
+            path=(LEAF.certificate,),
         )
         digest = new(hash_name, token.content).digest()
         assert timestamps._is_signed(made._replace(message_digest=digest), signer) is good
