@@ -224,6 +224,18 @@ def config_at(url, instance, path):
     return path
 
 
+def repeated():
+    """Return the paths that are asked for, and what answers each of them as the first."""
+    asked_for, answers = [], []
+
+    def alter(asked, said):
+        asked_for.append(asked.path)
+        answers.append(said)
+        return answers[0]
+
+    return asked_for, alter
+
+
 def flipped(text):
     raw = bytearray(b64decode(text))
     raw[-2] ^= 1
@@ -279,12 +291,7 @@ def test_a_log_that_lies_gives_no_bundle(lie, path, pairs, model, instance, tmp_
 
 
 def test_the_entry_of_another_signature_gives_no_bundle(pairs, model, instance, tmp_path):
-    seen = []
-
-    def alter(asked, said):
-        seen.append(said)
-        return seen[0]
-
+    asked_for, alter = repeated()
     with relayed(instance, alter) as url:
         config = config_at(url, instance, tmp_path / "config.json")
         sign = ("sign", model, "--key", pairs["p256"][0], "--trust-config", config, "--overwrite")
@@ -292,16 +299,11 @@ def test_the_entry_of_another_signature_gives_no_bundle(pairs, model, instance, 
         before = (model / "model.sig").read_bytes()
         assert refused(*sign, "--log") == (3, "witness-wrong")
     assert (model / "model.sig").read_bytes() == before
+    assert len(asked_for) == 2
 
 
 def test_a_timestamp_of_another_signature_keeps_it_out_of_the_log(pairs, model, instance, tmp_path):
-    asked_for, stamps = [], []
-
-    def alter(asked, said):
-        asked_for.append(asked.path)
-        stamps.append(said)
-        return stamps[0]
-
+    asked_for, alter = repeated()
     with relayed(instance, alter) as url:
         config = config_at(url, instance, tmp_path / "config.json")
         sign = ("sign", model, "--key", pairs["p256"][0], "--trust-config", config, "--overwrite")

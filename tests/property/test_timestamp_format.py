@@ -12,7 +12,7 @@ from modelseal.formats import der, timestamp
 
 hash_names = st.sampled_from(sorted(timestamp.HASHES.values()))
 blobs = st.binary(max_size=70)
-numbers = st.integers(0, 2**160)
+numbers = st.integers(-(2**160), 2**160)  # CAs of old wrote negative ones
 names = blobs.map(lambda content: der.element(der.SEQUENCE, content))
 times = st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 31)).map(  # noqa: DTZ001 - next line
     lambda time: time.replace(tzinfo=UTC)

@@ -8,21 +8,17 @@ and not click: start-up is most of the time of a small verification (docs/adr/00
 from __future__ import annotations
 
 import gc
+import os
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, NoReturn
 
-# Start-up makes some 50,000 objects and no garbage: looking for it then is a fifth of the time of
-# `verify`. Every 100,000 objects is often enough for commands that run for long.
-gc.set_threshold(100_000)
-
-import os  # noqa: E402 - made after the limit above counts
-import sys  # noqa: E402 - as above
-from importlib import import_module  # noqa: E402 - as above
-from typing import TYPE_CHECKING, NoReturn  # noqa: E402 - as above
-
-import modelseal  # noqa: E402 - as above
-from modelseal.cli._options import Parser  # noqa: E402 - as above
+import modelseal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from modelseal.cli._options import Parser
 
 # name -> one line for --help; the command `name` is the module modelseal.cli.<name>
 COMMANDS = {
@@ -35,6 +31,10 @@ COMMANDS = {
     "instance": "Run a private Sigstore in one process.",
     "demo": "Tell the whole story: train, sign, verify, tamper, be refused.",
 }
+
+# Start-up makes some 50,000 objects and no garbage: looking for it then is a fifth of the time of
+# `verify`. Every 100,000 objects is often enough for commands that run for long.
+_OBJECTS = 100_000  # made between two looks for garbage
 
 _HELP = """\
 Sign models, verify them offline, load only what was verified.
@@ -54,6 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     Raises:
         SystemExit: always, unless the process ends here.
     """
+    gc.set_threshold(_OBJECTS)  # before anything large is imported
     name, *rest = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     if name not in COMMANDS:
         top_parser().parse_args([name])
@@ -70,6 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def top_parser() -> Parser:
     """Return what parses the command line up to the command."""
+    from modelseal.cli._options import Parser
+
     parser = Parser("modelseal", _HELP + "\n".join(f"  {n:10}{s}" for n, s in COMMANDS.items()))
     version = f"modelseal {modelseal.__version__}"
     parser.add_argument("--version", action="version", version=version, help="Print the version.")
@@ -79,6 +82,8 @@ def top_parser() -> Parser:
 
 def command_parser(name: str) -> Parser:
     """Return what parses the options of the command `name`."""
+    from modelseal.cli._options import Parser
+
     command = import_module(f"modelseal.cli.{name}")
     parser = Parser(f"modelseal {name}", command.HELP)
     command.add_options(parser)

@@ -111,7 +111,7 @@ def answer(text: str) -> None:
     print(text)
 
 
-def print_json(value: Any) -> None:  # noqa: ANN401 - JSON is any value
+def print_json(value: object) -> None:
     """Print `value` as JSON on stdout."""
     import json
 

@@ -39,26 +39,16 @@ def add_options(parser: Parser) -> None:
         "up", help="Start the instance.",
         description="Start the instance; the first line on stdout is its URL, once it answers.",
     ))  # fmt: skip
-    token = commands.add_parser(
+    _add_token(commands.add_parser(
         "token", help="Print an identity token.",
         description="Print an identity token, good for an hour; whoever can read DIR can be "
         "anyone.",
-    )  # fmt: skip
-    token.set_defaults(command=_token)
-    _add_data(token)
-    token.add_argument(
-        "--identity", required=True, metavar="ID", help="Who signs: an e-mail address or a URI."
-    )
-    token.add_argument(
-        "--audience", default="sigstore", help="Whom the token is for. [default: sigstore]"
-    )
-    password = commands.add_parser(
+    ))  # fmt: skip
+    _add_hash_password(commands.add_parser(
         "hash-password", help="Print a line for the --users file.",
         description="Ask for a password and print the line for the --users file that lets "
         "IDENTITY sign in.",
-    )  # fmt: skip
-    password.set_defaults(command=_hash_password)
-    password.add_argument("identity", metavar="IDENTITY", help="Who may sign in.")
+    ))  # fmt: skip
     for name, what in _DOCUMENTS.items():
         _add_document(commands.add_parser(
             name, help=f"Print the {what}.",
@@ -70,6 +60,22 @@ def run(options: Options) -> int:
     """Run the command that was named; return the exit code."""
     options.command(options)
     return ACCEPTED
+
+
+def _add_token(token: Parser) -> None:
+    token.set_defaults(command=_token)
+    _add_data(token)
+    token.add_argument(
+        "--identity", required=True, metavar="ID", help="Who signs: an e-mail address or a URI."
+    )
+    token.add_argument(
+        "--audience", default="sigstore", help="Whom the token is for. [default: sigstore]"
+    )
+
+
+def _add_hash_password(password: Parser) -> None:
+    password.set_defaults(command=_hash_password)
+    password.add_argument("identity", metavar="IDENTITY", help="Who may sign in.")
 
 
 def _add_data(parser: Parser) -> None:

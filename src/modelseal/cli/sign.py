@@ -35,7 +35,7 @@ Examples:
   modelseal sign model/ --key release.key --log --timestamp --trust-config trust.json
 """
 
-_TOKEN_VARIABLE = "MODELSEAL_IDENTITY_TOKEN"  # noqa: S105 - its name, not a token
+_IDENTITY_VARIABLE = "MODELSEAL_IDENTITY_TOKEN"
 
 
 def add_options(parser: Parser) -> None:
@@ -100,13 +100,19 @@ def run(options: Options) -> int:
     from modelseal.seal.sign import sign_all
 
     if options.add and (options.overwrite or options.bundle or options.manifest or options.update):
-        message = "--add has a place of its own and takes no --overwrite, --update or --bundle."
-        raise UsageError("bad-options", message)
+        raise UsageError(
+            "bad-options",
+            "--add goes with none of --overwrite, --update, --bundle and --manifest.",
+            "Leave them out: the signature gets a place of its own beside those that are there.",
+        )
     if options.update and options.manifest:
         raise UsageError("bad-options", "With --manifest no file is read; leave out --update.")
     if options.manifest and _serialized(options):
-        message = "--manifest says itself how files are hashed and what is left out."
-        raise UsageError("bad-options", message)
+        raise UsageError(
+            "bad-options",
+            "--manifest says itself how files are hashed and what is left out.",
+            "Give --hash-type, --shard-size, --allow-symlinks and --ignore-path to `digest`.",
+        )
     signer = _signer(options)
     how = oms.serialization(
         options.hash_type, shard_size=options.shard_size, allow_symlinks=options.allow_symlinks
@@ -217,7 +223,7 @@ def _known(path: str | None) -> Manifest | None:
 
 
 def _given_token(options: Options) -> str | None:
-    return options.identity_token or os.environ.get(_TOKEN_VARIABLE) or None
+    return options.identity_token or os.environ.get(_IDENTITY_VARIABLE) or None
 
 
 def _token(value: str | None) -> str | None:

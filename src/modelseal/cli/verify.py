@@ -113,8 +113,12 @@ def _check(options: Options) -> None:
         raise UsageError("one-bundle", "--bundle names the bundle of one model, not of several.")
     alone = (options.bundle, options.certificate_chain, options.trust_stat_cache or None)
     if _are_several(options) and any(one is not None for one in alone):
-        message = "--bundle and the like are for one signature, not for several."
-        raise UsageError("bad-options", message)
+        raise UsageError(
+            "bad-options",
+            "--bundle, --certificate-chain and --trust-stat-cache are for one signer, and several "
+            "or a --threshold were given.",
+            "Leave them out, or verify one signer at a time.",
+        )
 
 
 def _check_one_way(

@@ -32,8 +32,9 @@ def element(tag: int, *contents: bytes) -> bytes:
 
 
 def integer(value: int) -> bytes:
-    """Return the INTEGER element of a `value` that is not negative."""
-    return element(INTEGER, value.to_bytes(value.bit_length() // 8 + 1, "big"))
+    """Return the INTEGER element of `value`."""
+    bits = (~value if value < 0 else value).bit_length()
+    return element(INTEGER, value.to_bytes(bits // 8 + 1, "big", signed=True))
 
 
 class Reader:

@@ -129,15 +129,17 @@ def parse_proto(data: bytes, *, what: str, limit: int) -> dict[str, Any]:
     return _json_names(obj, what) if re.search(_PROTO_NAME, data) else obj
 
 
-def _json_names(value: Any, what: str) -> Any:  # noqa: ANN401 - JSON is any value
-    if type(value) is list:
-        return [_json_names(item, what) for item in value]
-    if type(value) is not dict:
-        return value
-    found = {_json_name(name): _json_names(item, what) for name, item in value.items()}
-    if len(found) != len(value):
+def _json_names(obj: dict[str, Any], what: str) -> dict[str, Any]:
+    found = {_json_name(name): _within(value, what) for name, value in obj.items()}
+    if len(found) != len(obj):
         raise FormatError("duplicate-member", f"The {what} has a member twice in one object.")
     return found
+
+
+def _within(value: object, what: str) -> object:
+    if type(value) is list:
+        return [_within(item, what) for item in value]
+    return _json_names(value, what) if type(value) is dict else value
 
 
 def _json_name(name: str) -> str:

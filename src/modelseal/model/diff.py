@@ -115,7 +115,7 @@ def _listed(names: tuple[str, ...]) -> str:
 
 
 def _html_row(word: Word, one: Sizes | int, *, with_old: bool) -> str:
-    from html import escape  # noqa: PLC0415 - only a notebook asks
+    from html import escape  # noqa: PLC0415 - 2 ms that only notebooks need
 
     first = f"<tr><td>{word}</td>"
     if isinstance(one, int):

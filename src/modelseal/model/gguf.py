@@ -29,6 +29,7 @@ _MAGIC = b"GGUF"
 _VERSIONS = {2, 3}
 _ALIGNMENT = "general.alignment"
 _DEFAULT_ALIGNMENT = 32  # bytes
+_LEAST_ALIGNMENT = 8
 _MOST_ALIGNMENT = 1024 * 1024
 _MOST_DIMENSIONS = 4  # GGML_MAX_DIMS
 _MOST_NESTED = 4  # arrays in arrays, which nobody writes
@@ -160,7 +161,10 @@ def _value(head: _Head, key: str, alignment: int) -> tuple[Part, int]:
     kind = head.number(4)
     if key == _ALIGNMENT:
         alignment = head.number(4) if kind == _UINT32 else 0
-        if not 8 <= alignment <= _MOST_ALIGNMENT or alignment & (alignment - 1):  # noqa: PLR2004 - gguf.md
+        if (
+            not _LEAST_ALIGNMENT <= alignment <= _MOST_ALIGNMENT
+            or alignment & (alignment - 1)  # no power of two
+        ):
             raise _bad("has an alignment that makes no sense")
     else:
         _skip(head, kind, 1, 0)

@@ -53,7 +53,7 @@ def verify(
     Raises:
         UsageError: the call itself is wrong, such as a path that does not exist.
     """
-    from modelseal.seal import trust  # noqa: PLC0415 - a key needs no trusted root
+    from modelseal.seal import trust  # noqa: PLC0415 - 3 ms that a key does without
 
     root = trust.choose(
         trusted_root=trusted_root, trust_config=trust_config, instance=instance, refresh=refresh

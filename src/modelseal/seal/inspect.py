@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from cryptography import x509
@@ -15,6 +14,7 @@ from modelseal.formats import dsse, intoto, oms, timestamp
 from modelseal.seal import fulcio
 from modelseal.seal.authenticate import signed_digest
 from modelseal.seal.find import find_bundles, is_bundle_name
+from modelseal.seal.verify import timestamps
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,7 +76,7 @@ def _certificate(bundle: bundle_format.Bundle) -> dict[str, Any] | None:
 
 
 def _entry(entry: bundle_format.LogEntry) -> dict[str, Any]:
-    origin = None
+    origin, taken = None, timestamps.integrated(entry)
     if entry.proof and entry.proof.checkpoint:
         origin = entry.proof.checkpoint.split("\n", 1)[0]
     return {
@@ -85,15 +85,8 @@ def _entry(entry: bundle_format.LogEntry) -> dict[str, Any]:
         "origin": origin,
         "kind": f"{entry.kind} {entry.version}",
         "tree_size": entry.proof.tree_size if entry.proof else None,
-        "integrated_time": _date(entry.integrated_time) if entry.integrated_time else None,
+        "integrated_time": taken.isoformat() if taken else None,
     }
-
-
-def _date(seconds: int) -> str:
-    try:
-        return datetime.fromtimestamp(seconds, UTC).isoformat()
-    except (OverflowError, ValueError, OSError) as error:
-        raise FormatError("bad-integer", "The time of the log entry is no date.") from error
 
 
 def _manifest(bundle: bundle_format.Bundle) -> dict[str, Any]:

@@ -109,9 +109,8 @@ def load_certificates(path: Path) -> tuple[x509.Certificate, ...]:
 
 def hints(key: PublicKey) -> tuple[str, str]:
     """Return how a bundle may name `key`, in hex: SHA-256 of its PEM text (OMS), or of its DER."""
-    return hashlib.sha256(public_pem(key)).hexdigest(), hashlib.sha256(
-        signature.spki(key)
-    ).hexdigest()
+    pem, der = hashlib.sha256(public_pem(key)), hashlib.sha256(signature.spki(key))
+    return pem.hexdigest(), der.hexdigest()
 
 
 def public_pem(key: PublicKey) -> bytes:

@@ -162,8 +162,21 @@ def test_inspect_lists_all(keys, model):
     assert "others" not in alone
 
 
-def test_options_for_one_signature_only(keys, model):
+@pytest.mark.parametrize("option", [("--bundle", "model.sig"), ("--trust-stat-cache",)])
+def test_options_for_one_signer_only(keys, model, option):
     sign(keys, model, "alice")
     two = ("--key", keys / "alice.pub", "--key", keys / "bob.pub")
-    assert run("verify", model, *two, "--bundle", model / "model.sig").exit_code == 2
-    assert run("sign", model, "--key", keys / "bob.key", "--add", "--overwrite").exit_code == 2
+    done = run("verify", model, *two, *option)
+    assert (done.exit_code, "[bad-options]" in done.output) == (2, True)
+    assert option[0] in done.output
+
+
+@pytest.mark.parametrize(
+    "option",
+    [("--overwrite",), ("--update",), ("--bundle", "m.sig"), ("--manifest", "known.json")],
+)
+def test_a_further_signature_has_its_own_place(keys, model, option):
+    sign(keys, model, "alice")
+    done = run("sign", model, "--key", keys / "bob.key", "--add", *option)
+    assert (done.exit_code, "[bad-options]" in done.output) == (2, True)
+    assert option[0] in done.output

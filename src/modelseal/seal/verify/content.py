@@ -115,7 +115,7 @@ def _is_signer(logged: rekor.LoggedSignature, signer: Signer) -> bool:
         # Compared as text: what is read from a PEM file differs from reader to reader, and who
         # watches the log must see the certificate that counts here.
         if signer.certificate is None:
-            expected = spki_format.to_pem("PUBLIC KEY", spki(signer.key))
+            expected = spki_format.to_pem(spki_format.PUBLIC_KEY, spki(signer.key))
         else:
             expected = spki_format.to_pem("CERTIFICATE", signer.certificate)
         # intoto entries keep what the client sent: npm's without the line break at the end.

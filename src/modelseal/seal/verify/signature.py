@@ -7,6 +7,7 @@ Which hash goes with which key stands in one table, after Sigstore's algorithm r
 
 from __future__ import annotations
 
+import hashlib
 from typing import Literal, NamedTuple, cast
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -161,9 +162,7 @@ def check_signature(
 
 def hashed(message: bytes, name: HashName) -> Prehashed:
     """Return `message` by its digest."""
-    hasher = hashes.Hash(HASHES[name])
-    hasher.update(message)
-    return Prehashed(name, hasher.finalize())
+    return Prehashed(name, hashlib.new(name, message).digest())
 
 
 def _check_any_hash(
