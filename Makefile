@@ -26,7 +26,7 @@ test: $(STAMP)
 interop: $(STAMP)
 	$(BIN)/python scripts/peers/install.py
 	$(BIN)/python -m pytest -n auto -m interop tests/interop \
-	    tests/unit/seal/verify/test_conformance_cases.py $(ARGS)
+	    tests/unit/verification/test_conformance_cases.py $(ARGS)
 
 # Runs until it is stopped or finds something: make fuzz TARGET=bundle
 # Every target for a minute each: make fuzz TARGET=all ARGS=-max_total_time=60

@@ -14,7 +14,8 @@ from modelseal.instance import entries, services, state
 from modelseal.instance.database import Database
 from modelseal.instance.tlog import LOG
 from modelseal.instance.tree import Tree
-from modelseal.seal._sigstore import roots, signing
+from modelseal.signing._sigstore import signing
+from modelseal.trust import _sigstore as roots
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -32,8 +32,8 @@ EXTRAS = {
 NEEDS = {
     "modelseal.instance": "instance",
     "modelseal.servers.mlserver": "mlserver",
-    "modelseal.seal.signers.pkcs11": "pkcs11",
-    "modelseal.seal.signers.kms": "awskms",
+    "modelseal.signing.signers.pkcs11": "pkcs11",
+    "modelseal.signing.signers.kms": "awskms",
 }
 
 

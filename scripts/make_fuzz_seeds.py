@@ -14,9 +14,9 @@ from urllib.parse import urlencode
 from asn1crypto import tsp
 from cryptography import x509
 
-from modelseal import roots
 from modelseal.formats import bundle, dsse, note, trusted_root
 from modelseal.formats.strict import b64encode
+from modelseal.trust import embedded as roots
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "helpers"))

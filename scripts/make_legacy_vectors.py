@@ -27,16 +27,16 @@ from private_ca import Kind, chain, leaf  # noqa: E402 - a helper of the tests
 
 import modelseal  # noqa: E402 - after the path is set
 from modelseal.formats import oms  # noqa: E402 - as above
-from modelseal.seal import keys  # noqa: E402 - as above
-from modelseal.seal.plan import Way  # noqa: E402 - as above
-from modelseal.seal.sign import sign_all  # noqa: E402 - as above
-from modelseal.seal.signers.key import KeySigner, with_certificate  # noqa: E402 - as above
-from modelseal.seal.signers.witness import of_instance  # noqa: E402 - as above
+from modelseal.signing.plan import Way  # noqa: E402 - as above
+from modelseal.signing.sign import sign_all  # noqa: E402 - as above
+from modelseal.signing.signers.key import KeySigner, with_certificate  # noqa: E402 - as above
+from modelseal.signing.signers.witness import of_instance  # noqa: E402 - as above
+from modelseal.trust import keys  # noqa: E402 - as above
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from modelseal.seal.signers.witness import Witness
+    from modelseal.signing.signers.witness import Witness
 
     Make = Callable[..., None]  # in this folder, about that copy of the model; with a witness
 

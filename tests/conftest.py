@@ -169,7 +169,7 @@ class Site:
         return folder
 
     def sign(self, *paths: Path, identity: str = ALICE) -> None:
-        from modelseal.seal.sign import sign_all  # noqa: PLC0415 - as above
+        from modelseal.signing.sign import sign_all  # noqa: PLC0415 - as above
 
         token = self.instance.token(identity)
         sign_all(

@@ -19,23 +19,23 @@ from modelseal.errors import (
 )
 
 if TYPE_CHECKING:
-    from modelseal.policy.many import verify_all
-    from modelseal.policy.several import verify_threshold
+    from modelseal.admission.load import load
+    from modelseal.admission.many import verify_all
+    from modelseal.admission.several import verify_threshold
+    from modelseal.admission.verify import verify
     from modelseal.policy.verdict import Verdict
-    from modelseal.policy.verify import verify
-    from modelseal.seal.sign import Signed, sign
-    from modelseal.store.load import load
+    from modelseal.signing.sign import Signed, sign
 
 __version__ = "0.1.0"
 
 _LAZY = {
-    "Signed": "modelseal.seal.sign",
+    "Signed": "modelseal.signing.sign",
     "Verdict": "modelseal.policy.verdict",
-    "load": "modelseal.store.load",
-    "sign": "modelseal.seal.sign",
-    "verify": "modelseal.policy.verify",
-    "verify_all": "modelseal.policy.many",
-    "verify_threshold": "modelseal.policy.several",
+    "load": "modelseal.admission.load",
+    "sign": "modelseal.signing.sign",
+    "verify": "modelseal.admission.verify",
+    "verify_all": "modelseal.admission.many",
+    "verify_threshold": "modelseal.admission.several",
 }
 
 __all__ = [

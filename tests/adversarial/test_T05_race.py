@@ -13,10 +13,10 @@ from itertools import cycle
 
 import pytest
 
+from modelseal.admission.admit import admit
 from modelseal.errors import ModelSealError
 from modelseal.policy import document
-from modelseal.seal import trust
-from modelseal.store.admit import admit
+from modelseal.trust import trust_root as trust
 
 TRIES = 40
 FLIPS = 2000

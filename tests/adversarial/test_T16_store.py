@@ -11,11 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from modelseal.admission import store as place
+from modelseal.admission.admit import admit
 from modelseal.errors import ModelSealError, PolicyRefused, Undecided, UsageError
 from modelseal.policy import document
-from modelseal.seal import trust
-from modelseal.store import place
-from modelseal.store.admit import admit
+from modelseal.trust import trust_root as trust
 
 
 @pytest.fixture(scope="module")
@@ -128,8 +128,8 @@ _ADMIT = """
 import sys
 from pathlib import Path
 from modelseal.policy import document
-from modelseal.seal import trust
-from modelseal.store.admit import admit
+from modelseal.trust import trust_root as trust
+from modelseal.admission.admit import admit
 policy = document.load(Path(sys.argv[1]))
 root = trust.from_file(policy.trust_root)
 for folder in sys.argv[3:]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from modelseal import roots
+from modelseal.admission.admit import Snapshot
 from modelseal.errors import shown
 from modelseal.formats import (
     bundle,
@@ -36,12 +36,13 @@ from modelseal.model import inside, listing, stat_cache
 from modelseal.policy import document
 from modelseal.policy.rules import Policy
 from modelseal.policy.verdict import Verdict
-from modelseal.seal import fulcio, inspect, managed, published
-from modelseal.seal import trust as trust_roots
-from modelseal.seal.trust import TrustRoot
-from modelseal.seal.verify import anchors, certificate, keyless, signature, subject, timestamps
 from modelseal.servers import settings
-from modelseal.store.admit import Snapshot
+from modelseal.trust import anchors, fulcio, published, signature
+from modelseal.trust import embedded as roots
+from modelseal.trust import trust_root as trust_roots
+from modelseal.trust.trust_root import TrustRoot
+from modelseal.verification import inspect, keyless, managed, subject
+from modelseal.verification.checks import certificate, timestamps
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from modelseal.formats import intoto, oms
 from modelseal.model import manifest
-from modelseal.seal import keys
-from modelseal.seal.signers.key import KeySigner
+from modelseal.signing.signers.key import KeySigner
+from modelseal.trust import keys
 
 _CLIENT = Path(__file__).parents[1] / "conformance" / "oms"
 _main = runpy.run_path(str(_CLIENT), run_name="client")["main"]

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from modelseal.formats import checkpoint, dsse, intoto, merkle, note
 from modelseal.instance import entries, tokens
-from modelseal.seal.trust import TrustRoot
+from modelseal.trust.trust_root import TrustRoot
 
 if TYPE_CHECKING:
     from datetime import datetime

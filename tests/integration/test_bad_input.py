@@ -275,8 +275,8 @@ def test_a_signed_name_that_leaves_the_model(instance, folder) -> None:
 _AS_NOBODY = """
 import os, sys
 from modelseal.cli import main
-import modelseal.seal.sign, modelseal.policy.verify  # while it may still read
-import modelseal.seal._sigstore.signing
+import modelseal.signing.sign, modelseal.admission.verify  # while it may still read
+import modelseal.signing._sigstore.signing, modelseal.trust._sigstore
 if os.geteuid() == 0:
     os.seteuid(65534)
 main(sys.argv[1:])
@@ -423,5 +423,5 @@ def test_a_defect_of_ours_is_no_decision(monkeypatch, tmp_path) -> None:
     def broken(*_: object) -> None:
         raise ZeroDivisionError("oh")
 
-    monkeypatch.setattr("modelseal.seal.inspect.inspect", broken)
+    monkeypatch.setattr("modelseal.verification.inspect.inspect", broken)
     decided(invoke("inspect", tmp_path), 3, "internal")

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 import modelseal
-from modelseal import roots
 from modelseal.policy.verdict import Verdict
+from modelseal.trust import embedded as roots
 
 ALICE = "alice@example.com"
 

@@ -13,7 +13,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from modelseal.seal import keys
+from modelseal.trust import keys
 
 TESTS = Path(__file__).parents[1]
 CLIENT = TESTS / "conformance" / "oms"

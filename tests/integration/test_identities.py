@@ -20,7 +20,7 @@ from in_process import invoke
 from small_server import Said, serving
 
 from modelseal.instance import state
-from modelseal.seal._sigstore import signing
+from modelseal.signing._sigstore import signing
 
 NONE = dict.fromkeys((
     "GITHUB_ACTIONS", "GITLAB_CI", "BUILDKITE", "CIRCLECI", "GOOGLE_SERVICE_ACCOUNT_NAME",

@@ -36,7 +36,7 @@ def modules(*arguments: object, **environment: str) -> tuple[str, set[str]]:
 
 @pytest.mark.parametrize("asked", [(), ("--trusted-root", "ROOT")])
 def test_verifying_a_keyless_bundle(asked, tmp_path):
-    root = Path(__file__).parents[2] / "src" / "modelseal" / "roots" / "public-good.json"
+    root = Path(__file__).parents[2] / "src" / "modelseal" / "trust" / "embedded" / "public-good.json"
     trusted = [root if word == "ROOT" else word for word in asked]
     status, found = modules(
         "verify", VECTORS / "model-signing" / "v1.1.0",
@@ -62,4 +62,6 @@ def test_verifying_by_key(tmp_path):
         "verify", model, "--key", key.with_suffix(".pub"), HOME=str(tmp_path)
     )  # fmt: skip
     assert status == "0"
-    assert not found & (HEAVY | {"cryptography.x509", "modelseal.seal.trust", "datetime", "html"})
+    assert not found & (
+        HEAVY | {"cryptography.x509", "modelseal.trust.trust_root", "datetime", "html"}
+    )

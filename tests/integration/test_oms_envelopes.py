@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from oms_bench import Bench
 
 from modelseal.formats import dsse, intoto, oms
-from modelseal.seal import keys
-from modelseal.seal.signers.key import KeySigner
+from modelseal.signing.signers.key import KeySigner
+from modelseal.trust import keys
 
 NOTHING = ""
 

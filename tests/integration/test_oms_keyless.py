@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from oms_bench import run
 
 from modelseal.formats.strict import b64decode
-from modelseal.seal import keys
+from modelseal.trust import keys
 
 if TYPE_CHECKING:
     from pathlib import Path

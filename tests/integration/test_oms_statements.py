@@ -17,7 +17,7 @@ import pytest
 from oms_bench import FILES, Bench, resources, run, serialized
 
 from modelseal.formats import oms
-from modelseal.seal import keys
+from modelseal.trust import keys
 
 A, B = hashlib.sha256(FILES["a"]).hexdigest(), hashlib.sha256(FILES["sub/b"]).hexdigest()
 LONG = "/".join(["n" * 250] * 20)

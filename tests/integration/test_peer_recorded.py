@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from modelseal.admission.verify import check
 from modelseal.policy.document import Policy
-from modelseal.policy.verify import check
-from modelseal.seal import trust
+from modelseal.trust import trust_root as trust
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 GITHUB = "https://github.com/login/oauth"

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 import modelseal
 from modelseal.model import manifest
-from modelseal.seal.sign import sign_all
+from modelseal.signing.sign import sign_all
 
 ALICE = "alice@example.com"
 

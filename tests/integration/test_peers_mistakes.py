@@ -13,10 +13,11 @@ import pytest
 from in_process import invoke
 from private_ca import FUTURE, PAST, VALID, chain, leaf
 
+from modelseal.admission.verify import differences
 from modelseal.policy.evaluate import evaluate
 from modelseal.policy.rules import Policy, Rule, Signer
-from modelseal.policy.verify import differences
-from modelseal.seal import keys, managed
+from modelseal.trust import keys
+from modelseal.verification import managed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -115,7 +116,7 @@ def test_empty_models_are_refused(tmp_path, key, content):
     [(VALID, "accepted"), (PAST, "certificate-expired"), (FUTURE, "certificate-expired")],
 )
 def test_a_certificate_must_be_valid_now(model, tmp_path, period, code):
-    """With a trusted time, then: tests/unit/seal/test_managed.py has a clock of its own."""
+    """With a trusted time, then: tests/unit/verification/test_managed.py has a clock of its own."""
     (one,) = chain(leaf(period=period))
     private, certificate = one.write(tmp_path)
     signed(model, (private, None), "--certificate", certificate)

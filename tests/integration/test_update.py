@@ -15,7 +15,7 @@ from in_process import invoke as run
 
 from modelseal.formats import bundle, oms
 from modelseal.model import stat_cache
-from modelseal.seal import managed
+from modelseal.verification import managed
 
 LARGE = 8 * 1024 * 1024
 

@@ -19,9 +19,10 @@ from rekor_v1 import LogV1
 from small_server import Asked, Said, serving
 
 from modelseal.formats import bundle as bundle_format
-from modelseal.seal import keys
-from modelseal.seal.trust import from_trust_config
-from modelseal.seal.verify import by_ca, by_key, signature
+from modelseal.trust import keys, signature
+from modelseal.trust.trust_root import from_trust_config
+from modelseal.verification import by_key
+from modelseal.verification.checks import by_ca
 
 BOTH = ("--log", "--timestamp")
 HOUR = timedelta(hours=1)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bundles that were wrong before they were signed, under the eyes of sigstore-go, cosign and js.
 
-The same bends as in tests/unit/seal/verify/test_differential_forged.py: one verdict of sigstore-go
+The same bends as in tests/unit/verification/test_differential_forged.py: one verdict of sigstore-go
 and us, but for the differences that are listed; and what an attacker can do, everybody refuses.
 """
 

@@ -21,12 +21,13 @@ import pytest
 from private_ca import Kind, chain, leaf
 
 import modelseal
+from modelseal.admission.verify import check_managed
 from modelseal.formats import oms
-from modelseal.policy.verify import check_managed
-from modelseal.seal import keys, managed
-from modelseal.seal.plan import Way
-from modelseal.seal.sign import sign_all
-from modelseal.seal.signers.key import KeySigner, with_certificate
+from modelseal.signing.plan import Way
+from modelseal.signing.sign import sign_all
+from modelseal.signing.signers.key import KeySigner, with_certificate
+from modelseal.trust import keys
+from modelseal.verification import managed
 
 pytestmark = pytest.mark.interop
 

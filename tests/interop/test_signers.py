@@ -25,8 +25,7 @@ from in_process import invoke
 from rekor_v1 import LogV1
 
 from modelseal.formats import oms
-from modelseal.seal import keys
-from modelseal.seal.verify import signature
+from modelseal.trust import keys, signature
 
 pytestmark = pytest.mark.interop
 

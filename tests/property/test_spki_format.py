@@ -18,8 +18,7 @@ from hypothesis import strategies as st
 
 from modelseal.errors import FormatError, ModelSealError
 from modelseal.formats import spki
-from modelseal.seal import keys
-from modelseal.seal.verify import signature
+from modelseal.trust import keys, signature
 
 CURVES = {"secp256r1": ec.SECP256R1(), "secp384r1": ec.SECP384R1(), "secp521r1": ec.SECP521R1()}
 RSA = rsa.generate_private_key(65537, 2048).public_key()

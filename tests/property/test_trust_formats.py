@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelseal import roots
 from modelseal.errors import FormatError
 from modelseal.formats import rekor, sct, trusted_root
+from modelseal.trust import embedded as roots
 
 texts = st.text(st.characters(codec="utf-8"), max_size=20)
 blobs = st.binary(max_size=40)

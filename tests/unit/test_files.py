@@ -4,9 +4,9 @@ from __future__ import annotations
 import pytest
 
 import modelseal
+from modelseal.admission import store as place
 from modelseal.errors import UsageError
 from modelseal.files import read_bounded, write_atomic
-from modelseal.store import place
 
 
 @pytest.mark.parametrize("name", ["a\0b", "\ud800"])

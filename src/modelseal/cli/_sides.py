@@ -65,7 +65,7 @@ def _parsed(data: bytes) -> Listing | None:
         return listing.parse(data)
     except FormatError:
         pass
-    from modelseal.seal import managed
+    from modelseal.verification import managed
 
     try:
         return Listing(managed.signed(bundle.parse(data))[1], {})

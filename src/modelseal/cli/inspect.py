@@ -33,7 +33,7 @@ def add_options(parser: Parser) -> None:
 
 def run(options: Options) -> int:
     """Print what `HELP` says; return the exit code."""
-    from modelseal.seal.inspect import inspect
+    from modelseal.verification.inspect import inspect
 
     first, *others = inspect(options.path)
     if options.output == "json":

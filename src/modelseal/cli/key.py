@@ -49,7 +49,7 @@ def add_options(parser: Parser) -> None:
 
 def run(options: Options) -> int:
     """Make a key; return the exit code."""
-    from modelseal.seal import keys
+    from modelseal.trust import keys
 
     password = keys.password_from(options.password_env)
     public = keys.generate(options.path, options.kind, password, overwrite=options.overwrite)

@@ -14,9 +14,9 @@ from modelseal.errors import ModelSealError, UsageError, shown
 if TYPE_CHECKING:
     from modelseal.cli._options import Options, Parser
     from modelseal.formats.oms import Manifest
-    from modelseal.seal.sign import Signed
-    from modelseal.seal.signers import Signer
-    from modelseal.seal.signers.witness import Witness
+    from modelseal.signing.sign import Signed
+    from modelseal.signing.signers import Signer
+    from modelseal.signing.signers.witness import Witness
 
 HELP = """\
 Sign models, keyless with Sigstore, or with a key.
@@ -96,8 +96,8 @@ def add_options(parser: Parser) -> None:
 def run(options: Options) -> int:
     """Sign; return the exit code."""
     from modelseal.formats import oms
-    from modelseal.seal.plan import Way
-    from modelseal.seal.sign import sign_all
+    from modelseal.signing.plan import Way
+    from modelseal.signing.sign import sign_all
 
     if options.add and (options.overwrite or options.bundle or options.manifest or options.update):
         raise UsageError(
@@ -154,9 +154,9 @@ def _signer(options: Options) -> Signer | None:
     _check_together(options)
     if options.key is None:
         return None
-    from modelseal.seal import keys
-    from modelseal.seal.signers import schemes
-    from modelseal.seal.signers.key import KeySigner, with_certificate
+    from modelseal.signing.signers import schemes
+    from modelseal.signing.signers.key import KeySigner, with_certificate
+    from modelseal.trust import keys
 
     private = schemes.load(options.key, keys.password_from(options.password_env))
     if options.certificate is None:
@@ -170,7 +170,7 @@ def _signer(options: Options) -> Signer | None:
 
 def _check_together(options: Options) -> None:
     """Check that the options say one way to sign."""
-    from modelseal.seal import trust
+    from modelseal.trust import trust_root as trust
 
     trust.only_one(options.instance, options.trust_config, options.staging or None)
     witnessed = options.log or options.timestamp
@@ -199,7 +199,7 @@ def _check_together(options: Options) -> None:
 def _witness(options: Options) -> Witness | None:
     if not (options.log or options.timestamp):
         return None
-    from modelseal.seal.signers import witness
+    from modelseal.signing.signers import witness
 
     return witness.of_instance(
         logs=options.log, stamps=options.timestamp, instance=options.instance,

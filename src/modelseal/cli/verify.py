@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from modelseal.model.hashing import Progress
     from modelseal.model.stat_cache import StatCache
     from modelseal.policy.verdict import Verdict
-    from modelseal.seal.managed import Managed, TrustedKey
-    from modelseal.seal.trust import TrustRoot
+    from modelseal.trust.trust_root import TrustRoot
+    from modelseal.verification.managed import Managed, TrustedKey
 
 HELP = """\
 Verify who signed models, and every byte of them, offline (unless with --refresh).
@@ -150,7 +150,7 @@ def _root(options: Options) -> TrustRoot | None:
     wanted = options.identities or options.staging or options.refresh
     if not wanted and all(one is None for one in named):
         return None
-    from modelseal.seal import trust
+    from modelseal.trust import trust_root as trust
 
     return trust.choose(
         trusted_root=options.trusted_root, trust_config=options.trust_config,
@@ -174,11 +174,11 @@ def _by_identity(
 
     policy = Policy.for_signer(*pair, options.verifier)
     if not options.trust_stat_cache:
-        from modelseal.policy.many import check_all
+        from modelseal.admission.many import check_all
 
         return check_all(options.paths, policy, root, options.bundle, progress)
+    from modelseal.admission.verify import check
     from modelseal.model import stat_cache
-    from modelseal.policy.verify import check
 
     return [
         check(path, policy, root, options.bundle, progress, cache=stat_cache.load(path))
@@ -187,7 +187,7 @@ def _by_identity(
 
 
 def _managed(options: Options, root: TrustRoot | None, progress: Progress | None) -> list[Verdict]:
-    from modelseal.policy.verify import check_managed
+    from modelseal.admission.verify import check_managed
 
     believed = _believed(options.keys, options.certificate_chain)
     caches: list[StatCache | None] = [None for _ in options.paths]
@@ -207,7 +207,7 @@ def _several(
     root: TrustRoot | None,
     progress: Progress | None,
 ) -> list[Verdict]:
-    from modelseal.policy.several import check_identities, check_keys
+    from modelseal.admission.several import check_identities, check_keys
 
     wanted = options.threshold
     if root is not None and pairs:
@@ -224,13 +224,15 @@ def _several(
 
 
 def _key(path: str) -> TrustedKey:
-    from modelseal.seal import keys, managed
+    from modelseal.trust import keys
+    from modelseal.verification import managed
 
     return managed.TrustedKey(keys.load_public(Path(path)))
 
 
 def _believed(named: Sequence[str], chain: str | None) -> Managed:
-    from modelseal.seal import keys, managed
+    from modelseal.trust import keys
+    from modelseal.verification import managed
 
     if named:
         return _key(named[0])

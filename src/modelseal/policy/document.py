@@ -31,12 +31,12 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from modelseal.errors import FormatError, shown
 from modelseal.files import read_bounded
 from modelseal.policy.rules import Policy, Rule, Signer
-from modelseal.seal.authenticate import VERIFIERS
+from modelseal.verification.authenticate import VERIFIERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from modelseal.seal.authenticate import Verifier
+    from modelseal.verification.authenticate import Verifier
 
 __all__ = ["Policy", "Rule", "Signer", "load", "parse", "to_toml"]
 

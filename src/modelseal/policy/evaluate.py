@@ -11,8 +11,8 @@ from modelseal.policy.verdict import NOTE, Check, Verdict, left_out
 if TYPE_CHECKING:
     from modelseal.model.diff import ManifestDiff
     from modelseal.policy.rules import Policy, Signer
-    from modelseal.seal.authenticate import Authenticated
-    from modelseal.seal.identity import Identity
+    from modelseal.trust.identity import Identity
+    from modelseal.verification.authenticate import Authenticated
 
 _REPLAYED = "Do not use this model: something changed it after it was signed."
 _NAMED = 3  # accepted signers, or paths, named in a sentence

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from modelseal.seal.authenticate import Verifier
-    from modelseal.seal.identity import Identity
+    from modelseal.trust.identity import Identity
+    from modelseal.verification.authenticate import Verifier
 
 EXPECTED = "expected"  # what `Policy.for_signer` calls its one signer
 

@@ -12,8 +12,8 @@ from modelseal.model.manifest import BUNDLE_NAMES, DEFAULT_IGNORED
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from modelseal.seal.authenticate import Authenticated
-    from modelseal.seal.identity import Identity
+    from modelseal.trust.identity import Identity
+    from modelseal.verification.authenticate import Authenticated
 
 Status = Literal["accepted", "refused", "undecided"]
 _COLOURS = {"accepted": "#1a7f37", "refused": "#cf222e", "undecided": "#9a6700"}

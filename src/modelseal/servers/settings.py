@@ -17,8 +17,8 @@ from modelseal.formats.strict import as_kind, optional, parse_json
 from modelseal.policy.verdict import Check
 
 if TYPE_CHECKING:
+    from modelseal.admission.admit import Snapshot
     from modelseal.policy.rules import Policy
-    from modelseal.store.admit import Snapshot
 
 FILE_NAME = "model-settings.json"
 LIMIT = 1024 * 1024  # bytes

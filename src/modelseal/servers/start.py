@@ -13,16 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from modelseal.admission import store as place
 from modelseal.errors import UsageError, shown
 from modelseal.policy import document
-from modelseal.seal import trust
-from modelseal.store import place
+from modelseal.trust import trust_root as trust
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from modelseal.policy.rules import Policy
-    from modelseal.seal.trust import TrustRoot
+    from modelseal.trust.trust_root import TrustRoot
 
 _HINT = "Keep settings, policy and store in folders of their own and start the server from there."
 

@@ -16,7 +16,7 @@ from forging import issuing, keys
 from forging.issuing import Leaf
 from forging.logs import GONE, LOGS, V2_HASHES, Entry, Log, Signed, b64, body
 from forging.stamping import Stamp
-from modelseal.seal.trust import TrustRoot
+from modelseal.trust.trust_root import TrustRoot
 
 ARTIFACT = b"weights"
 PAYLOAD_TYPE = "application/vnd.in-toto+json"

@@ -18,12 +18,12 @@ from forging.bundles import ARTIFACT
 from forging.issuing import ALICE, ISSUER
 from modelseal.errors import ModelSealError
 from modelseal.formats import bundle as bundle_format
-from modelseal.seal import fulcio
-from modelseal.seal.verify import keyless, subject
+from modelseal.trust import fulcio
+from modelseal.verification import keyless, subject
 
 if TYPE_CHECKING:
     from forging.bundles import Case
-    from modelseal.seal.trust import TrustRoot
+    from modelseal.trust.trust_root import TrustRoot
 
 DIGEST = hashlib.sha256(ARTIFACT).digest()
 

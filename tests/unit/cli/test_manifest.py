@@ -11,7 +11,7 @@ import pytest
 from in_process import invoke as run
 
 from modelseal.formats import bundle
-from modelseal.seal import managed
+from modelseal.verification import managed
 
 WAYS = [
     (), ("--hash-type", "blake2b"), ("--hash-type", "blake3", "--shard-size", 3),

@@ -35,8 +35,8 @@ from modelseal.formats import (
 )
 from modelseal.model import listing, stat_cache
 from modelseal.policy import document
-from modelseal.seal import fulcio
-from modelseal.seal.verify import subject
+from modelseal.trust import fulcio
+from modelseal.verification import subject
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,8 +9,8 @@ from modelseal.formats import oms
 from modelseal.model.diff import ManifestDiff
 from modelseal.policy.evaluate import evaluate
 from modelseal.policy.rules import Policy, Rule, Signer
-from modelseal.seal.authenticate import Authenticated
-from modelseal.seal.identity import Identity
+from modelseal.trust.identity import Identity
+from modelseal.verification.authenticate import Authenticated
 
 ISSUER = "https://issuer.example"
 SIGNERS = (Signer("alice", "alice@example.com", ISSUER), Signer("bob", "bob@example.com", ISSUER))

@@ -9,9 +9,10 @@ import os
 import pytest
 from in_process import invoke as run
 
+from modelseal.admission.verify import check_managed
 from modelseal.model import manifest, tree
-from modelseal.policy.verify import check_managed
-from modelseal.seal import keys, managed
+from modelseal.trust import keys
+from modelseal.verification import managed
 
 
 @pytest.fixture

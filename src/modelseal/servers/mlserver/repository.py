@@ -17,14 +17,14 @@ from mlserver.model import MLModel
 from mlserver.repository import ModelRepository
 from pydantic import ValidationError
 
+from modelseal.admission import source
+from modelseal.admission.admit import admit
 from modelseal.errors import FormatError, ModelSealError, shown
 from modelseal.servers import settings as signed_settings
 from modelseal.servers import start
 from modelseal.servers.mlserver import index
 from modelseal.servers.mlserver.refusal import Refused, not_found, refused, unlistable
 from modelseal.servers.mlserver.settings import check_environment, made
-from modelseal.store import source
-from modelseal.store.admit import admit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

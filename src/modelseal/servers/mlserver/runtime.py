@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 from mlserver.utils import get_model_uri
 from pydantic import ImportString, TypeAdapter
 
+from modelseal.admission.admit import admit
 from modelseal.errors import ModelSealError, UsageError, shown
 from modelseal.policy import document
-from modelseal.seal import trust
 from modelseal.servers.mlserver.refusal import refused
-from modelseal.store.admit import admit
+from modelseal.trust import trust_root as trust
 
 if TYPE_CHECKING:
     from mlserver.model import MLModel

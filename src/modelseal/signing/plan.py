@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is to be signed: the model read once, and where its bundle goes."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modelseal import files
+from modelseal.errors import FormatError, ModelSealError, UsageError, shown
+from modelseal.formats import bundle as bundle_format
+from modelseal.formats import dsse, oms
+from modelseal.model import manifest, stat_cache
+from modelseal.model.find import FILE_SUFFIX, next_bundle
+from modelseal.model.manifest import BUNDLE_NAME, BUNDLE_NAMES, within
+from modelseal.signing.signers import NOTED, WHOLE_LIMIT
+from modelseal.verification import managed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from modelseal.model.hashing import Progress
+    from modelseal.trust.signature import HashName
+    from modelseal.verification.authenticate import Kind
+
+_GLOB = frozenset("*?[")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One model that is to be signed, and where its bundle goes."""
+
+    path: Path
+    bundle: Path
+    manifest: oms.Manifest
+    kind: Kind
+    artifact: bytes = b""  # what the signer of an artifact wants: its digest, or all of it
+
+
+@dataclass(frozen=True)
+class Way:
+    """How to sign: how files become resources, what is left out, whether a file is a model too.
+
+    With `known` the digests are believed, and no file is read. With `add` the bundle is put beside
+    those that are there, which must be about the same files. With `update` the bundle is replaced,
+    and files are not read that look as at the last update and have the digest that it signs.
+    """
+
+    serialization: oms.Serialization = field(default_factory=oms.Serialization)
+    ignored: tuple[Path, ...] = ()
+    files_as_models: bool = False
+    known: oms.Manifest | None = None
+    add: bool = False
+    update: bool = False
+
+
+def make(
+    path: Path,
+    bundle: str | Path | None,
+    way: Way,
+    artifact_hash: HashName | None,
+    *,
+    overwrite: bool,
+    progress: Progress | None,
+) -> Plan:
+    """Return what to sign, refusing early what would fail after the sign-in.
+
+    `artifact_hash` is what the signer of a file signs by; None if it wants the file itself.
+
+    Raises:
+        UsageError, FormatError, Undecided: it cannot be signed so.
+    """
+    if way.known is not None:
+        return _known(path, bundle, way.known, overwrite=overwrite)
+    is_folder = files.is_folder(path)
+    target = first = _first_bundle(path, bundle, is_folder=is_folder)
+    if way.add:
+        target = next_bundle(first)
+    if files.there(target) and not overwrite:
+        raise files.exists(target)
+    cache = _notes(path, target, folder=is_folder) if way.update else None
+    artifact = b""
+    if is_folder:
+        others = (path / name for name in BUNDLE_NAMES)
+        ignored = within(path, (target, *way.ignored, *filter(files.there, others)))
+        _refuse_patterns(ignored)
+        found = manifest.of_folder(path, ignored, progress, way.serialization, cache)
+    elif way.files_as_models:
+        found = manifest.of_file(path, progress, way.serialization, cache)
+    else:
+        artifact, found = _artifact(path, artifact_hash, progress, cache)
+    _refuse_control_characters(found)
+    if cache is not None:
+        cache.save()
+    kind: Kind = "oms" if is_folder or way.files_as_models else "artifact"
+    plan = Plan(path, target, found, kind, artifact)
+    if target != first:
+        _check_same(first, plan)
+    return plan
+
+
+def _notes(path: Path, bundle: Path, *, folder: bool) -> stat_cache.StatCache:
+    """Return what is known of the model and what the `bundle` that is to be replaced claims too.
+
+    Whoever signed that: a wrong claim agrees with nothing that was hashed here, so more is read.
+    """
+    signed: oms.Manifest | None = None
+    try:
+        parsed = bundle_format.parse(files.read_bounded(bundle, bundle_format.LIMIT, "bundle"))
+        signed = managed.signed(parsed)[1]
+    except ModelSealError:
+        pass  # none, or none that can be read: all is read
+    if signed is not None and not folder:
+        signed = manifest.renamed(signed, path.name)
+    return stat_cache.load(path).agreeing(signed)
+
+
+def _first_bundle(path: Path, bundle: str | Path | None, *, is_folder: bool) -> Path:
+    if bundle is not None:
+        return Path(bundle)
+    return path / BUNDLE_NAME if is_folder else path.with_name(path.name + FILE_SUFFIX)
+
+
+def _artifact(
+    path: Path, by: HashName | None, progress: Progress | None, cache: stat_cache.StatCache | None
+) -> tuple[bytes, oms.Manifest]:
+    """Return what the signer of the file wants, read once, and the file's manifest.
+
+    Raises:
+        FormatError: empty ("empty-file"), or too large to be signed whole ("too-large"). Otherwise
+            as `of_file`.
+    """
+    if by is None:
+        artifact = _whole(path)
+        found = oms.Manifest((oms.Resource(path.name, hashlib.sha256(artifact).digest()),))
+    else:
+        found = manifest.of_file(path, progress, oms.Serialization(hash_type=by), cache)
+        artifact = found.resources[0].digest
+    if path.stat().st_size == 0:
+        raise FormatError(
+            "empty-file",
+            f"'{shown(str(path))}' is empty.",
+            "Check that the model was saved; a signature of nothing means nothing.",
+        )
+    return artifact, found
+
+
+def _whole(path: Path) -> bytes:
+    if path.lstat().st_size > WHOLE_LIMIT:
+        raise FormatError(
+            "too-large",
+            f"'{shown(str(path))}' is larger than the {WHOLE_LIMIT >> 20} MiB that an Ed25519 key "
+            "signs: all of it must be in memory.",
+            "Sign with an ECDSA or RSA key: they sign a digest.",
+        )
+    return files.read_bounded(path, WHOLE_LIMIT, "file")
+
+
+def _check_same(first: Path, plan: Plan) -> None:
+    """Check that the bundle `first` claims to sign just what is in `plan`.
+
+    Raises:
+        UsageError: it does not, so the two signatures would never count together.
+    """
+    parsed = bundle_format.parse(files.read_bounded(first, bundle_format.LIMIT, "bundle"))
+    found = plan.manifest
+    if plan.kind == "artifact":  # whose name is not signed
+        same = _is_same_artifact(parsed, plan)
+    else:
+        signs, signed = managed.signed(parsed)
+        same = (signs, signed.serialization) == (plan.kind, found.serialization)
+        same = same and signed.resources == found.resources
+    if not same:
+        raise UsageError(
+            "not-the-same-files",
+            f"'{shown(str(first))}' signs other files, or signs them in another way.",
+            "Compare them with `modelseal verify`; then sign in the same way, or with --overwrite.",
+        )
+
+
+def _is_same_artifact(first: bundle_format.Bundle, plan: Plan) -> bool:
+    if isinstance(first.content, dsse.Envelope):
+        return False
+    noted, found = first.content, plan.manifest
+    by = next((name for name, said in NOTED.items() if said == noted.algorithm), "sha256")
+    if by != found.serialization.hash_type:  # another kind of key: the file is read once more
+        found = manifest.of_file(plan.path, how=oms.Serialization(hash_type=by))
+    return noted.digest == found.resources[0].digest
+
+
+def _known(path: Path, bundle: str | Path | None, signed: oms.Manifest, *, overwrite: bool) -> Plan:
+    """Return the plan to sign what is known of a model that need not be here."""
+    if bundle is None:
+        raise UsageError("bad-options", "--manifest needs --bundle: the model may be elsewhere.")
+    if files.there(Path(bundle)) and not overwrite:
+        raise files.exists(Path(bundle))
+    _refuse_control_characters(signed)
+    _refuse_patterns(signed.ignored)
+    return Plan(path, Path(bundle), signed, "oms")
+
+
+def _refuse_patterns(ignored: Iterable[str]) -> None:
+    """Refuse to record paths to leave out that the specification does not have (spec 6.2.1)."""
+    for name in sorted(ignored):
+        if _GLOB & set(name):
+            raise UsageError(
+                "bad-ignored-path",
+                f"'{shown(name)}' has a '*', '?' or '[', which no path to leave out may have.",
+                "Name each path as it is, or the folder that it is in.",
+            )
+
+
+def _refuse_control_characters(found: oms.Manifest) -> None:
+    """Refuse to sign names that act on a terminal; verification reads them.
+
+    Other names that do not print as they are, such as those with a joiner or an ideographic space,
+    are somebody's language.
+    """
+    for resource in found.resources:
+        if _CONTROL.search(resource.name):
+            raise FormatError(
+                "name-not-printable",
+                f"The name '{shown(resource.name)}' has a control character.",
+                "Rename the file, then sign again.",
+            )

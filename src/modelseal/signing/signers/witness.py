@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Witnesses of a signature by key: timestamp authorities, and then a transparency log.
+
+Their answers are checked as whoever verifies will check them, before a bundle is written. The log
+comes last: what it took, it keeps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cryptography.hazmat.primitives.asymmetric import ed25519
+
+from modelseal.errors import FormatError, ModelSealError, Undecided
+from modelseal.trust import anchors
+from modelseal.trust import trust_root as trust
+from modelseal.verification import by_key
+from modelseal.verification.checks import content, timestamps
+
+if TYPE_CHECKING:
+    from modelseal.formats.bundle import Bundle
+    from modelseal.signing._sigstore.witnesses import Services
+    from modelseal.trust.signature import Prehashed, PublicKey
+    from modelseal.trust.trust_root import TrustRoot
+    from modelseal.verification.checks.content import Signer
+
+
+@dataclass(frozen=True)
+class Witness:
+    """The `services` that see signatures: the log, timestamp authorities, or both."""
+
+    services: Services
+    trust: TrustRoot  # what the answers are checked with
+    logs: bool
+    stamps: bool
+
+    def seen(self, bundle: Bundle, message: bytes | Prehashed, signer: Signer) -> Bundle:
+        """Return `bundle`, which `signer` signed over `message`, with what the witnesses say.
+
+        Raises:
+            FormatError: the log has no entries for this kind of key ("unsupported-key").
+            Undecided: a witness is not there, refuses, or says what does not verify.
+        """
+        if self.logs:
+            _check_loggable(signer.key)
+        content.check_content(bundle, message, signer.key)
+        if self.stamps:
+            signed = content.signature_of(bundle)
+            bundle = bundle._replace(timestamps=self.services.timestamps(signed))
+            self._check_timestamps(bundle)
+        if self.logs:
+            entry = self.services.entry(bundle, message, signer)
+            bundle = bundle._replace(entries=(entry,))
+            self._check_entry(bundle, message, signer)
+        return bundle
+
+    def _check_timestamps(self, bundle: Bundle) -> None:
+        """Check each timestamp by itself: one that is good must not hide another that is not."""
+        signed = content.signature_of(bundle)
+        trusted = anchors.load(self.trust).timestamp_authorities
+        for one in bundle.timestamps:
+            try:
+                timestamps.stamped((one,), signed, trusted)
+            except ModelSealError as error:
+                raise _wrong("A timestamp authority's answer does not verify", error) from error
+
+    def _check_entry(self, bundle: Bundle, message: bytes | Prehashed, signer: Signer) -> None:
+        try:
+            for entry in bundle.entries:
+                content.check_body(entry, bundle, message, signer)
+            if not anchors.load(self.trust).logs:
+                raise FormatError("trust-root", "The trusted root names no transparency log.")
+            by_key.witnessed(bundle, self.trust)
+        except ModelSealError as error:
+            raise _wrong("The transparency log's answer does not verify", error) from error
+
+
+def of_instance(
+    *,
+    logs: bool,
+    stamps: bool,
+    instance: str | None = None,
+    trust_config: str | None = None,
+    staging: bool = False,
+) -> Witness:
+    """Return the witnesses of one instance, the public-good one if none is named.
+
+    Raises:
+        UsageError, FormatError, Undecided: more than one is named, no such file, unreachable.
+    """
+    trust.only_one(instance, trust_config, staging or None)
+    from modelseal.signing._sigstore import witnesses  # noqa: PLC0415 - 400 ms
+    from modelseal.trust import _sigstore as roots  # noqa: PLC0415 - 400 ms
+
+    path = Path(trust_config) if trust_config else None
+    config = roots.trust_config(instance=instance, path=path, staging=staging)  # fills the cache
+    root = trust.choose(trust_config=trust_config, instance=instance, staging=staging)
+    return Witness(witnesses.Services(config), root, logs, stamps)
+
+
+def _check_loggable(key: PublicKey) -> None:
+    """Refuse Ed25519: a log knows only digests, and no client verifies Ed25519ph by a key."""
+    if isinstance(key, ed25519.Ed25519PublicKey):
+        raise FormatError(
+            "unsupported-key",
+            "A transparency log takes digests, which an Ed25519 key does not sign.",
+            "Leave out --log, or sign with an ECDSA or RSA key.",
+        )
+
+
+def _wrong(what: str, error: ModelSealError) -> Undecided:
+    return Undecided(
+        "witness-wrong",
+        f"{what}: {error.message}",
+        "Nothing was written. Tell who runs the instance; its trust config may be of another time.",
+    )

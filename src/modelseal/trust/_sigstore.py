@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The services to sign with: trust configs by TUF, or from files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import requests
+from sigstore.errors import Error, TUFError
+from sigstore.models import ClientTrustConfig
+from sigstore_models.trustroot import v1 as trustroot_v1
+
+from modelseal.errors import FormatError, Undecided, shown
+from modelseal.files import read_bounded
+from modelseal.trust import embedded as roots
+from modelseal.trust import published
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_CONFIG_LIMIT = 4 * 1024 * 1024  # bytes
+
+
+def trust_config(
+    *, instance: str | None = None, path: Path | None = None, staging: bool = False
+) -> ClientTrustConfig:
+    """Return the services to sign with; an instance's are fetched through TUF.
+
+    Raises:
+        UsageError, FormatError, Undecided: no such file, no trust config, instance unreachable.
+    """
+    if path is not None:
+        raw = read_bounded(path, _CONFIG_LIMIT, "trust config")
+        try:
+            return ClientTrustConfig.from_json(raw.decode())
+        except (ValueError, Error) as error:
+            message = f"'{shown(str(path))}' is not a Sigstore client trust config."
+            hint = "Make one with: modelseal instance trust-config --data DIR --out FILE"
+            raise FormatError("trust-config", message, hint) from error
+    url, name = published.url_of(instance, staging=staging)
+    try:
+        return ClientTrustConfig.from_tuf(url)
+    except TUFError as error:
+        cause = error.__cause__
+        if isinstance(cause, OSError) and not isinstance(cause, requests.RequestException):
+            raise published.not_trusted(name) from error
+        reason = shown(str(cause or error) or type(cause).__name__)
+        raise Undecided(
+            "instance-unreachable",
+            f"The trust root of {name} cannot be refreshed: {reason}.",
+            "Check the URL and the network, or use --trust-config.",
+        ) from error
+
+
+def assembled(
+    *, trusted_root: Path | None, signing_config: Path | None, staging: bool = False
+) -> ClientTrustConfig:
+    """Return a trust config of two files; a public instance's part where one is missing.
+
+    Raises:
+        UsageError, FormatError, Undecided: as `trust_config`.
+    """
+    if signing_config is None:
+        return trust_config(staging=staging)
+    name = roots.STAGING if staging else roots.PUBLIC_GOOD
+    root = (
+        roots.embedded(name)
+        if trusted_root is None
+        else read_bounded(trusted_root, _CONFIG_LIMIT, "trusted root")
+    )
+    services = read_bounded(signing_config, _CONFIG_LIMIT, "signing config")
+    try:
+        return ClientTrustConfig(
+            trustroot_v1.ClientTrustConfig(
+                media_type=ClientTrustConfig.ClientTrustConfigType.CONFIG_0_1.value,
+                trusted_root=trustroot_v1.TrustedRoot.from_json(root),
+                signing_config=trustroot_v1.SigningConfig.from_json(services),
+            )
+        )
+    except (ValueError, Error) as error:
+        message = f"'{shown(str(signing_config))}' is not a Sigstore signing config."
+        raise FormatError("trust-config", message, shown(str(error))) from error

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keys and certificates in PEM files (RFC 7468), and how OMS names a key."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+
+from modelseal import files
+from modelseal.errors import FormatError, UsageError, shown
+from modelseal.formats import spki
+from modelseal.trust import signature
+
+if TYPE_CHECKING:
+    from cryptography import x509
+
+    from modelseal.trust.signature import PublicKey
+
+PrivateKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
+
+LIMIT = 256 * 1024  # bytes of a PEM file
+_MAX_CERTIFICATES = 16
+
+CURVES: dict[str, ec.EllipticCurve] = {
+    "p256": ec.SECP256R1(),
+    "p384": ec.SECP384R1(),
+    "p521": ec.SECP521R1(),
+}
+RSA_BITS = (2048, 3072, 4096)  # the sizes of the algorithm registry, which logs take
+KINDS = (*CURVES, "ed25519", *(f"rsa{bits}" for bits in RSA_BITS))
+
+
+def load_private(path: Path, password: bytes | None = None) -> PrivateKey:
+    """Return the private key in the PEM file `path`, decrypted with `password`.
+
+    Raises:
+        UsageError: missing, or the password is missing or wrong. FormatError: no usable key.
+        Undecided: unreadable.
+    """
+    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 - 10 ms, to sign only
+
+    pem = files.read_bounded(_followed(path), LIMIT, "private key")
+    try:
+        key = serialization.load_pem_private_key(pem, password)
+        signature.accepted(key.public_key())
+    except TypeError as error:
+        raise _bad_password(path, "is needed, or is given and not needed") from error
+    except (ValueError, UnsupportedAlgorithm) as error:
+        if password is not None and b"ENCRYPTED" in pem:
+            raise _bad_password(path, "is wrong") from error
+        raise FormatError("bad-key", f"'{shown(str(path))}' has no private key.") from error
+    if not isinstance(key, PrivateKey):  # unreachable: the public key was accepted
+        raise FormatError("unsupported-key", "The private key is of a kind that is not taken.")
+    return key
+
+
+def _bad_password(path: Path, why: str) -> UsageError:
+    message = f"A password for '{shown(str(path))}' {why}."
+    return UsageError("key-password", message, "Name its environment variable: --password-env")
+
+
+def password_from(variable: str | None) -> bytes | None:
+    """Return the password in the environment variable of that name, None if there is no name.
+
+    Raises:
+        UsageError: the variable is not set ("key-password").
+    """
+    if variable is None:
+        return None
+    value = os.environ.get(variable)
+    if value is None:
+        message = f"The environment has no '{shown(variable)}'."
+        raise UsageError("key-password", message, "Export the variable with the password.")
+    return os.fsencode(value)  # as it was given, UTF-8 or not
+
+
+def load_public(path: Path) -> PublicKey:
+    """Return the public key in the PEM file `path`.
+
+    Raises:
+        UsageError, FormatError, Undecided: missing, no usable key, unreadable.
+    """
+    return signature.load_pem(files.read_bounded(_followed(path), LIMIT, "public key"))
+
+
+def load_certificates(path: Path) -> tuple[x509.Certificate, ...]:
+    """Return the certificates in the PEM file `path`, in their order.
+
+    Raises:
+        UsageError, FormatError, Undecided: missing, no certificates, unreadable.
+    """
+    from cryptography import x509  # noqa: PLC0415 - 20 ms that a key need not pay
+
+    pem = files.read_bounded(_followed(path), LIMIT, "certificate")
+    try:
+        found = tuple(x509.load_pem_x509_certificates(pem))
+    except ValueError as error:
+        message = f"'{shown(str(path))}' has no certificate."
+        raise FormatError("bad-certificate", message) from error
+    if len(found) > _MAX_CERTIFICATES:
+        raise FormatError("too-many", f"'{shown(str(path))}' has too many certificates.")
+    return found
+
+
+def hints(key: PublicKey) -> tuple[str, str]:
+    """Return how a bundle may name `key`, in hex: SHA-256 of its PEM text (OMS), or of its DER."""
+    pem, der = hashlib.sha256(public_pem(key)), hashlib.sha256(signature.spki(key))
+    return pem.hexdigest(), der.hexdigest()
+
+
+def public_pem(key: PublicKey) -> bytes:
+    """Return `key` as PEM SubjectPublicKeyInfo, with a final newline."""
+    return spki.to_pem(spki.PUBLIC_KEY, signature.spki(key))
+
+
+def generate(
+    private: Path, kind: str, password: bytes | None = None, *, overwrite: bool = False
+) -> Path:
+    """Write a new private key to `private` (mode 0600, PKCS#8); return where the public is.
+
+    `kind` is one of `KINDS`.
+
+    Raises:
+        UsageError: one is there already. Undecided: cannot write.
+    """
+    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 - as above
+
+    public = private.with_suffix(".pub")
+    for path in (private, public):
+        if files.there(path) and not overwrite:
+            raise files.exists(path)
+    key = _new(kind)
+    secret = (
+        serialization.NoEncryption()
+        if password is None
+        else serialization.BestAvailableEncryption(password)
+    )
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, secret)
+    files.write_atomic(private, pem, overwrite=overwrite, mode=0o600)
+    files.write_atomic(public, public_pem(key.public_key()), overwrite=overwrite)
+    return public
+
+
+def _new(kind: str) -> PrivateKey:
+    if kind in CURVES:
+        return ec.generate_private_key(CURVES[kind])
+    if kind == "ed25519":
+        return ed25519.Ed25519PrivateKey.generate()
+    return rsa.generate_private_key(public_exponent=65537, key_size=int(kind.removeprefix("rsa")))
+
+
+def _followed(path: Path) -> Path:
+    """Return where `path` leads: secrets are mounted as links."""
+    return Path(os.path.realpath(path))

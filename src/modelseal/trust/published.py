@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What instances of Sigstore published, as last seen by TUF on this machine; no network here.
+
+The cache is that of sigstore-python, which fills it when it signs or is told to trust an instance.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import quote
+
+from modelseal.errors import ModelSealError, Undecided, UsageError, shown
+from modelseal.files import read_bounded, there
+from modelseal.formats import trusted_root
+from modelseal.formats.strict import as_kind, member, parse_json
+from modelseal.trust import embedded as roots
+
+PUBLIC_GOOD_URL = "https://tuf-repo-cdn.sigstore.dev"
+STAGING_URL = "https://tuf-repo-cdn.sigstage.dev"
+_EMBEDDED = {PUBLIC_GOOD_URL: roots.PUBLIC_GOOD, STAGING_URL: roots.STAGING}
+
+
+def cached_root(instance: str | None, *, staging: bool) -> tuple[bytes, str]:
+    """Return the trusted root of an instance as last seen, and for people what and how old it is.
+
+    The public instances are known without having been seen.
+
+    Raises:
+        Undecided: this instance was never trusted on this machine.
+    """
+    url, name = url_of(instance, staging=staging)
+    import platformdirs  # noqa: PLC0415 - a trusted root of one's own needs none
+
+    cache = Path(platformdirs.user_cache_dir("sigstore-python", "sigstore")) / "tuf"
+    cached = cache / quote(url, safe="") / "trusted_root.json"
+    if there(cached):
+        seen = Path(platformdirs.user_data_dir("sigstore-python", "sigstore")) / "tuf"
+        until = _current_until(seen / quote(url, safe="") / "timestamp.json")
+        return read_bounded(cached, trusted_root.LIMIT, "trusted root"), name + until
+    if url in _EMBEDDED:
+        return roots.embedded(_EMBEDDED[url]), f"{name}, as in this release"
+    raise not_trusted(name)
+
+
+def _current_until(timestamp: Path) -> str:
+    """Return until when TUF, as last seen, calls the root current (TUF 4.6); for people only.
+
+    TUF checked the file when it stored it. A file that cannot be read must not keep a root from
+    being believed that was believed without it.
+    """
+    what = "TUF timestamp"
+    try:
+        data = read_bounded(timestamp, trusted_root.LIMIT, what)
+        obj = as_kind(parse_json(data, what=what, limit=trusted_root.LIMIT), dict, what=what)
+        expires = member(member(obj, "signed", dict, what=what), "expires", str, what=what)
+    except ModelSealError:
+        return ", never refreshed by TUF"
+    return f", by TUF current until {shown(expires, 20)}"
+
+
+def url_of(instance: str | None, *, staging: bool) -> tuple[str, str]:
+    """Return where an instance publishes by TUF, and what people call it.
+
+    Raises:
+        UsageError: `instance` is no URL.
+    """
+    if instance is not None:
+        if not instance.startswith(("http://", "https://")):
+            message = f"'{shown(instance)}' is not the URL of an instance."
+            raise UsageError("bad-url", message, "It starts with http:// or https://.")
+        return instance.rstrip("/"), f"the instance {shown(instance)}"
+    if staging:
+        return STAGING_URL, "the Sigstore staging instance"
+    return PUBLIC_GOOD_URL, "the public Sigstore instance"
+
+
+def not_trusted(name: str) -> Undecided:
+    """Return the refusal to believe the instance called `name`."""
+    return Undecided(
+        "instance-not-trusted",
+        f"This machine does not trust {name} yet.",
+        "Get root.json from its operator, then: sigstore --instance URL trust-instance root.json",
+    )

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which keys and certificates are believed, and where they came from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+from modelseal.errors import FormatError, UsageError, shown
+from modelseal.files import read_bounded
+from modelseal.formats import trusted_root as trusted_root_format
+from modelseal.formats.strict import as_kind, member, parse_json, parse_proto
+
+LIMIT = 4 * 1024 * 1024  # bytes; the public trusted root has some 7 kB
+_WHAT = "trusted root"
+
+
+class TrustRoot(NamedTuple):
+    """A Sigstore trusted root (protobuf JSON) and, for people, whence it came and how old it is.
+
+    The date of a file means nothing. What tells its age is the newest key in it: whatever the
+    instance brought into use or withdrew later, this root does not know.
+    """
+
+    json: bytes
+    source: str
+
+
+def from_file(path: Path) -> TrustRoot:
+    """Return the trusted root in the file `path`.
+
+    Raises:
+        UsageError, FormatError, Undecided: missing, not a trusted root, unreadable.
+    """
+    return _parsed(read_bounded(path, LIMIT, _WHAT), str(path))
+
+
+def from_trust_config(path: Path) -> TrustRoot:
+    """Return the trusted root inside the client trust config `path`.
+
+    Raises:
+        UsageError, FormatError, Undecided: as `from_file`.
+    """
+    what = "trust config"
+    data = parse_json(read_bounded(path, LIMIT, what), what=what, limit=LIMIT)
+    obj = as_kind(data, dict, what=what)
+    if "trustedRoot" not in obj:
+        message = f"'{shown(str(path))}' is not a Sigstore client trust config."
+        raise FormatError("trust-config", message, "A trusted root goes to --trusted-root.")
+    inner = member(obj, "trustedRoot", dict, what=what)
+    return _parsed(json.dumps(inner).encode(), str(path))
+
+
+def choose(
+    *,
+    trusted_root: str | Path | None = None,
+    trust_config: str | Path | None = None,
+    instance: str | None = None,
+    staging: bool = False,
+    refresh: bool = False,
+) -> TrustRoot:
+    """Return the one trust root that was asked for; the public-good instance when none was.
+
+    Offline: what an instance published is taken from the local cache. With `refresh` TUF is asked
+    first, and there is no root if it does not answer.
+
+    Raises:
+        UsageError: more than one was asked for, or a file is to be refreshed. Undecided: the
+            instance is not trusted or does not answer. Otherwise as `from_file`.
+    """
+    only_one(trusted_root, trust_config, instance, staging or None)
+    if refresh:
+        if trusted_root is not None or trust_config is not None:
+            raise UsageError(
+                "conflicting-trust",
+                "A file cannot be refreshed.",
+                "Use --refresh with --instance, --staging or the public instance.",
+            )
+        from modelseal.trust import _sigstore as roots  # noqa: PLC0415 - 400 ms, only if asked for
+
+        roots.trust_config(instance=instance, staging=staging)  # fills the cache
+    if trusted_root is not None:
+        return from_file(Path(trusted_root))
+    if trust_config is not None:
+        return from_trust_config(Path(trust_config))
+    from modelseal.trust import published  # noqa: PLC0415 - a root in a file needs none of it
+
+    data, source = published.cached_root(instance, staging=staging)
+    return _parsed(data, source)
+
+
+def only_one(*options: object) -> None:
+    """Check that at most one of `options` is given.
+
+    Raises:
+        UsageError: more than one.
+    """
+    if sum(option is not None for option in options) > 1:
+        raise UsageError(
+            "conflicting-trust",
+            "More than one source of trust was given.",
+            "Use one of --trusted-root, --trust-config, --instance and --staging.",
+        )
+
+
+def _parsed(data: bytes, source: str) -> TrustRoot:
+    obj = parse_proto(data, what=_WHAT, limit=LIMIT)
+    media_type = member(obj, "mediaType", str, what=_WHAT)
+    if not media_type.startswith("application/vnd.dev.sigstore.trustedroot"):
+        raise FormatError(
+            "trust-root",
+            f"'{shown(source)}' is not a Sigstore trusted root.",
+            "A trust config goes to --trust-config, a trusted root to --trusted-root.",
+        )
+    digest = hashlib.sha256(data).hexdigest()[:12]
+    return TrustRoot(data, f"{source} (sha256 {digest}), newest key of {_newest(data)}")
+
+
+def _newest(data: bytes) -> str:
+    """Return the day from which the newest key or CA is valid."""
+    try:
+        root = trusted_root_format.parse(data)
+    except FormatError:  # whoever uses the root says what is wrong with it
+        return "no readable date"
+    logs = (*root.logs, *root.ct_logs)
+    authorities = (*root.certificate_authorities, *root.timestamp_authorities)
+    starts = [log.period.start for log in logs] + [one.period.start for one in authorities]
+    return f"{max(starts):%Y-%m-%d}" if starts else "no date"
