@@ -275,7 +275,8 @@ def test_a_signed_name_that_leaves_the_model(instance, folder) -> None:
 _AS_NOBODY = """
 import os, sys
 from modelseal.cli import main
-import modelseal.signing.sign, modelseal.admission.verify  # while it may still read
+import modelseal.cli._options, modelseal.cli._run  # while it may still read
+import modelseal.signing.sign, modelseal.admission.verify
 import modelseal.signing._sigstore.signing, modelseal.trust._sigstore
 if os.geteuid() == 0:
     os.seteuid(65534)
