@@ -36,7 +36,9 @@ def modules(*arguments: object, **environment: str) -> tuple[str, set[str]]:
 
 @pytest.mark.parametrize("asked", [(), ("--trusted-root", "ROOT")])
 def test_verifying_a_keyless_bundle(asked, tmp_path):
-    root = Path(__file__).parents[2] / "src" / "modelseal" / "trust" / "embedded" / "public-good.json"
+    root = (
+        Path(__file__).parents[2] / "src" / "modelseal" / "trust" / "embedded" / "public-good.json"
+    )
     trusted = [root if word == "ROOT" else word for word in asked]
     status, found = modules(
         "verify", VECTORS / "model-signing" / "v1.1.0",

@@ -15,7 +15,7 @@ from private_ca import FUTURE, PAST, VALID, chain, leaf
 
 from modelseal.admission.verify import differences
 from modelseal.policy.evaluate import evaluate
-from modelseal.policy.rules import Policy, Rule, Signer
+from modelseal.policy.rules import AcceptedIdentity, Policy, Rule
 from modelseal.trust import keys
 from modelseal.verification import managed
 
@@ -92,7 +92,7 @@ def test_recorded_ignores_are_shown_and_can_be_refused(model, key):
 
     believed = managed.TrustedKey(keys.load_public(key[1]))
     found = managed.authenticate(bundle.read_bytes(), believed)
-    who = Signer("release", found.signer.subject, found.signer.issuer)
+    who = AcceptedIdentity("release", found.signer.subject, found.signer.issuer)
     diff = differences(model, found, bundle)
     for allowed, code in (((), "ignored-not-allowed"), (("real",), "accepted")):
         policy = Policy((who,), (Rule(("*",), ("release",), allowed),))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from modelseal.errors import FormatError
 from modelseal.policy import document
-from modelseal.policy.rules import Policy, Rule, Signer
+from modelseal.policy.rules import AcceptedIdentity, Policy, Rule
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
 
@@ -17,7 +17,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20
 @st.composite
 def policies(draw):
     names = draw(st.lists(TEXT, min_size=1, max_size=4, unique=True))
-    signers = tuple(Signer(name, draw(TEXT), draw(TEXT)) for name in names)
+    signers = tuple(AcceptedIdentity(name, draw(TEXT), draw(TEXT)) for name in names)
     chosen = st.lists(st.sampled_from(names), min_size=1, max_size=3).map(tuple)
     strings = st.lists(TEXT, min_size=1, max_size=3).map(tuple)
     rules = draw(st.lists(st.builds(Rule, strings, chosen, st.just(()) | strings), max_size=3))

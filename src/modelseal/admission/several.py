@@ -18,7 +18,7 @@ from modelseal.formats import bundle as bundle_format
 from modelseal.model.diff import ManifestDiff
 from modelseal.model.find import find_bundles
 from modelseal.policy.evaluate import evaluate
-from modelseal.policy.rules import Policy, Rule, Signer
+from modelseal.policy.rules import AcceptedIdentity, Policy, Rule
 from modelseal.policy.verdict import Check, Verdict, from_error
 from modelseal.trust import trust_root as trust
 from modelseal.verification.authenticate import Authenticated, authenticate
@@ -130,7 +130,7 @@ def _check_threshold(threshold: int, count: int) -> None:
 
 
 def _policy(signers: Iterable[tuple[str, str]]) -> Policy:
-    named = tuple(Signer(str(n), *pair) for n, pair in enumerate(sorted(signers)))
+    named = tuple(AcceptedIdentity(str(n), *pair) for n, pair in enumerate(sorted(signers)))
     return Policy(named, (Rule(("*",), tuple(one.name for one in named), ("*",)),))
 
 

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from modelseal.errors import FormatError, shown
 from modelseal.files import read_bounded
-from modelseal.policy.rules import Policy, Rule, Signer
+from modelseal.policy.rules import AcceptedIdentity, Policy, Rule
 from modelseal.verification.authenticate import VERIFIERS
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from modelseal.verification.authenticate import Verifier
 
-__all__ = ["Policy", "Rule", "Signer", "load", "parse", "to_toml"]
+__all__ = ["AcceptedIdentity", "Policy", "Rule", "load", "parse", "to_toml"]
 
 LIMIT = 1024 * 1024  # bytes
 VERSION = 1
@@ -114,7 +114,7 @@ class _Reader:
             self._fail("trust", "verifier", said)
         return found
 
-    def _signers(self, document: dict[str, Any]) -> tuple[Signer, ...]:
+    def _signers(self, document: dict[str, Any]) -> tuple[AcceptedIdentity, ...]:
         tables = self._member(document, "", "signers", dict) if "signers" in document else {}
         found = []
         for name in tables:
@@ -123,7 +123,7 @@ class _Reader:
             identity, issuer = (
                 self._member(table, where, key, str) for key in ("identity", "issuer")
             )
-            found.append(Signer(name, identity, issuer))
+            found.append(AcceptedIdentity(name, identity, issuer))
         return tuple(found)
 
     def _rules(self, document: dict[str, Any], known: set[str]) -> tuple[Rule, ...]:

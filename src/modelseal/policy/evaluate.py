@@ -10,8 +10,8 @@ from modelseal.policy.verdict import NOTE, Check, Verdict, left_out
 
 if TYPE_CHECKING:
     from modelseal.model.diff import ManifestDiff
-    from modelseal.policy.rules import Policy, Signer
-    from modelseal.trust.identity import Identity
+    from modelseal.policy.rules import AcceptedIdentity, Policy
+    from modelseal.trust.signer import Signer
     from modelseal.verification.authenticate import Authenticated
 
 _REPLAYED = "Do not use this model: something changed it after it was signed."
@@ -60,7 +60,7 @@ def evaluate(
     return Verdict("accepted", model, "accepted", message, "", tuple(checks), diff, authenticated)
 
 
-def _stranger(found: Identity, accepted: tuple[Signer, ...]) -> tuple[str, str, str]:
+def _stranger(found: Signer, accepted: tuple[AcceptedIdentity, ...]) -> tuple[str, str, str]:
     """Return code, message and hint about a signer who is not among the accepted."""
     if len(accepted) == 1:
         (expected,) = accepted
@@ -83,5 +83,5 @@ def _listed(paths: list[str]) -> str:
     return said if len(paths) <= _NAMED else f"{said} and {len(paths) - _NAMED} more"
 
 
-def _named(signer: Identity) -> str:
+def _named(signer: Signer) -> str:
     return f"'{shown(signer.subject)}' ({shown(signer.issuer)})"

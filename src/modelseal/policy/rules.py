@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from modelseal.trust.identity import Identity
+    from modelseal.trust.signer import Signer
     from modelseal.verification.authenticate import Verifier
 
 EXPECTED = "expected"  # what `Policy.for_signer` calls its one signer
 
 
-class Signer(NamedTuple):
+class AcceptedIdentity(NamedTuple):
     """One accepted signer: subject and issuer, both compared exactly."""
 
     name: str
     identity: str
     issuer: str
 
-    def is_(self, found: Identity) -> bool:
+    def is_(self, found: Signer) -> bool:
         """Return whether `found` is this signer."""
         return (found.subject, found.issuer) == (self.identity, self.issuer)
 
@@ -56,7 +56,7 @@ class Policy(NamedTuple):
     believe, when the policy names one; `verifier` says whose checks of a signature count.
     """
 
-    signers: tuple[Signer, ...]
+    signers: tuple[AcceptedIdentity, ...]
     rules: tuple[Rule, ...]
     runtimes: tuple[str, ...] = ()
     trust_root: Path | None = None
@@ -65,14 +65,17 @@ class Policy(NamedTuple):
     @classmethod
     def for_signer(cls, identity: str, issuer: str, verifier: Verifier = "modelseal") -> Policy:
         """Return the policy that accepts this one signer for every model, whatever is left out."""
-        signer, rule = Signer(EXPECTED, identity, issuer), Rule(("*",), (EXPECTED,), ("*",))
+        signer, rule = (
+            AcceptedIdentity(EXPECTED, identity, issuer),
+            Rule(("*",), (EXPECTED,), ("*",)),
+        )
         return cls((signer,), (rule,), verifier=verifier)
 
     def rule_for(self, model: str) -> Rule | None:
         """Return the first rule that covers `model`."""
         return next((rule for rule in self.rules if rule.covers(model)), None)
 
-    def accepted_by(self, rule: Rule) -> tuple[Signer, ...]:
+    def accepted_by(self, rule: Rule) -> tuple[AcceptedIdentity, ...]:
         """Return the signers that `rule` accepts, in its order."""
         known = {signer.name: signer for signer in self.signers}
         return tuple(known[name] for name in rule.signers)

@@ -12,7 +12,7 @@ from modelseal.model.manifest import BUNDLE_NAMES, DEFAULT_IGNORED
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from modelseal.trust.identity import Identity
+    from modelseal.trust.signer import Signer
     from modelseal.verification.authenticate import Authenticated
 
 Status = Literal["accepted", "refused", "undecided"]
@@ -59,7 +59,7 @@ class Verdict(NamedTuple):
         return f"<Verdict {self}>"
 
     @property
-    def signer(self) -> Identity | None:
+    def signer(self) -> Signer | None:
         """Return who signed, if the signature held."""
         return self.authenticated.signer if self.authenticated else None
 

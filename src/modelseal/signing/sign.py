@@ -20,7 +20,8 @@ from modelseal.formats.strict import b64encode
 from modelseal.model.find import OLD_FILE_SUFFIX
 from modelseal.signing.plan import Way
 from modelseal.signing.plan import make as make_plan
-from modelseal.trust import fulcio, identity
+from modelseal.trust import fulcio
+from modelseal.trust import signer as who
 from modelseal.trust import trust_root as trust
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Signed:
     path: Path
     bundle: Path
     kind: Kind
-    signer: identity.Identity
+    signer: who.Signer
     log_index: int | None
     files: int
 
@@ -196,10 +197,10 @@ def _described(plan: Plan, data: bytes) -> Signed:
     )
 
 
-def _signer(bundle: bundle_format.Bundle) -> identity.Identity:
+def _signer(bundle: bundle_format.Bundle) -> who.Signer:
     if not bundle.certificates:
-        return identity.Identity(f"sha256:{bundle.key_hint}", "public key")
+        return who.Signer(f"sha256:{bundle.key_hint}", "public key", kind="key")
     if not bundle.chained:
         return fulcio.of_certificate(bundle.certificates[0])
     leaf = load_der_x509_certificate(bundle.certificates[0])
-    return identity.Identity(leaf.subject.rfc4514_string(), leaf.issuer.rfc4514_string())
+    return who.Signer(leaf.subject.rfc4514_string(), leaf.issuer.rfc4514_string())

@@ -12,7 +12,7 @@ from cryptography import x509
 
 from modelseal.errors import FormatError
 from modelseal.formats import der
-from modelseal.trust.identity import Identity
+from modelseal.trust.signer import Signer
 
 # What hostile DER makes the library raise; not all of it is a ValueError.
 UNREADABLE = (
@@ -66,7 +66,7 @@ def load(raw: bytes) -> x509.Certificate:
 
 
 @lru_cache(maxsize=64)
-def of_certificate(raw: bytes) -> Identity:
+def of_certificate(raw: bytes) -> Signer:
     """Return the identity in the signing certificate `raw` (DER).
 
     Raises:
@@ -90,7 +90,7 @@ def of_certificate(raw: bytes) -> Identity:
     if not issuer:
         raise FormatError("bad-certificate", "The certificate does not say who vouched for it.")
     claims = tuple((word, found[number]) for number, word in _CLAIMS.items() if number in found)
-    return Identity(subjects[0], issuer, claims)
+    return Signer(subjects[0], issuer, claims)
 
 
 def _subject(name: x509.GeneralName) -> str:

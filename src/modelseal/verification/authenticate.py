@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from modelseal.trust.identity import Identity
+    from modelseal.trust.signer import Signer
     from modelseal.trust.trust_root import TrustRoot
 
     Check = Callable[[bundle_format.Bundle, bytes, Prehashed | None, TrustRoot], datetime]
@@ -32,7 +32,7 @@ class Authenticated(NamedTuple):
     `notes` are what people should know about a signature that is good.
     """
 
-    signer: Identity
+    signer: Signer
     time: datetime | None
     kind: Kind
     manifest: oms.Manifest

@@ -13,8 +13,8 @@ from modelseal.errors import FormatError, Unverified
 from modelseal.formats import bundle as bundle_format
 from modelseal.formats import dsse, intoto, oms
 from modelseal.trust import keys
-from modelseal.trust.identity import Identity
 from modelseal.trust.signature import Prehashed, PublicKey, check_signature
+from modelseal.trust.signer import Signer
 from modelseal.verification import by_key
 from modelseal.verification.authenticate import Authenticated, Kind, manifest_of, signed_digest
 from modelseal.verification.checks import content
@@ -81,7 +81,7 @@ def source_of(trust: TrustRoot | None) -> str:
 
 def _by_key(
     bundle: Bundle, key: PublicKey, trust: TrustRoot | None, artifact: bytes | Prehashed | None
-) -> tuple[Identity, datetime | None, tuple[str, ...]]:
+) -> tuple[Signer, datetime | None, tuple[str, ...]]:
     """Return the signer, the time, and what is unusual about how the bundle names the key."""
     if bundle.certificates:
         raise Unverified(
@@ -89,7 +89,7 @@ def _by_key(
             "The bundle was signed with a certificate, not a key.",
             "Verify it with --identity and --issuer, or with --certificate-chain.",
         )
-    signer = Identity(f"sha256:{keys.hints(key)[0]}", KEY)
+    signer = Signer(f"sha256:{keys.hints(key)[0]}", KEY, kind="key")
     statement = isinstance(bundle.content, dsse.Envelope)
     notes = hint.check(bundle, key) if statement else ()
     _check_kind(bundle, key)
@@ -115,7 +115,7 @@ def _by_certificate(
     roots: tuple[x509.Certificate, ...],
     trust: TrustRoot | None,
     artifact: bytes | Prehashed | None,
-) -> tuple[Identity, datetime | None]:
+) -> tuple[Signer, datetime | None]:
     if not bundle.certificates:
         raise Unverified(
             "not-by-certificate",
@@ -140,7 +140,7 @@ def _by_certificate(
     _check_kind(bundle, key)
     _check_signature(bundle, key, artifact)
     subject = leaf.subject.rfc4514_string() or f"serial {leaf.serial_number:x}"
-    signer = Identity(subject, leaf.issuer.rfc4514_string())
+    signer = Signer(subject, leaf.issuer.rfc4514_string(), kind="certificate")
     return signer, times[0] if times else None
 
 

@@ -9,13 +9,13 @@ from modelseal.admission import source
 from modelseal.formats import oms
 from modelseal.model import manifest
 from modelseal.model.diff import compare
-from modelseal.trust.identity import Identity
+from modelseal.trust.signer import Signer
 from modelseal.verification.authenticate import Authenticated
 
 
 def copied(model, into, **how):
     signed = manifest.of_folder(model, frozenset(), None, oms.serialization(**how))
-    found = Authenticated(Identity("a", "b"), datetime.now(UTC), "oms", signed, 0, "test")
+    found = Authenticated(Signer("a", "b"), datetime.now(UTC), "oms", signed, 0, "test")
     wanted = source.expected(model, found, folder=True)
     into.mkdir()
     with source.opened(model, wanted, folder=True) as files:

@@ -7,7 +7,7 @@ import pytest
 
 from modelseal.errors import FormatError, UsageError
 from modelseal.policy import document
-from modelseal.policy.document import Policy, Rule, Signer
+from modelseal.policy.document import AcceptedIdentity, Policy, Rule
 
 TEXT = """\
 version = 1
@@ -29,7 +29,7 @@ runtimes = ["mlserver_sklearn.SKLearnModel"]
 
 
 def test_the_document_of_the_issue():
-    release = Signer("release", "alice@example.com", "http://127.0.0.1:8100")
+    release = AcceptedIdentity("release", "alice@example.com", "http://127.0.0.1:8100")
     assert document.parse(TEXT, Path("/etc/ms")) == Policy(
         signers=(release,),
         rules=(Rule(("digits-*",), ("release",)), Rule(("*",), ("release",))),

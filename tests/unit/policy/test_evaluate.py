@@ -8,18 +8,21 @@ import pytest
 from modelseal.formats import oms
 from modelseal.model.diff import ManifestDiff
 from modelseal.policy.evaluate import evaluate
-from modelseal.policy.rules import Policy, Rule, Signer
-from modelseal.trust.identity import Identity
+from modelseal.policy.rules import AcceptedIdentity, Policy, Rule
+from modelseal.trust.signer import Signer
 from modelseal.verification.authenticate import Authenticated
 
 ISSUER = "https://issuer.example"
-SIGNERS = (Signer("alice", "alice@example.com", ISSUER), Signer("bob", "bob@example.com", ISSUER))
+SIGNERS = (
+    AcceptedIdentity("alice", "alice@example.com", ISSUER),
+    AcceptedIdentity("bob", "bob@example.com", ISSUER),
+)
 
 
 def _authenticated(subject="alice@example.com", issuer=ISSUER):
     manifest = oms.Manifest((oms.Resource("a", bytes(32)),))
     now = datetime(2026, 1, 1, tzinfo=UTC)
-    return Authenticated(Identity(subject, issuer), now, "oms", manifest, 1, "a file")
+    return Authenticated(Signer(subject, issuer), now, "oms", manifest, 1, "a file")
 
 
 def _verdict(rules, model="m", diff=None, **signer):
@@ -75,7 +78,10 @@ def test_none_of_several():
 
 
 def test_pair_of_one_signers_identity_with_anothers_issuer():
-    signers = (Signer("a", "a@x", "https://one"), Signer("b", "b@x", "https://two"))
+    signers = (
+        AcceptedIdentity("a", "a@x", "https://one"),
+        AcceptedIdentity("b", "b@x", "https://two"),
+    )
     policy = Policy(signers, (Rule(("*",), ("a", "b")),))
     found = _authenticated("a@x", "https://two")
     assert evaluate("m", found, ManifestDiff(), policy).code == "signer-not-accepted"
