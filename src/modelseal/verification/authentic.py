@@ -17,7 +17,7 @@ Kind = Literal["oms", "artifact"]
 class Logged(NamedTuple):
     """An entry of a transparency log, whose inclusion was checked."""
 
-    index: int
+    log_index: int
     log_id: bytes
 
 
