@@ -42,7 +42,8 @@ def _read_error(error: OSError, name: str) -> ModelSealError:
         return FormatError("symlink", message, "Give the file or folder itself.")
     if error.errno == errno.ENXIO:
         return not_regular(name)
-    return Undecided("io-error", f"'{name}' cannot be read: {error.strerror}.", "Try again.")
+    reason = error.strerror or "input/output error"
+    return Undecided("io-error", f"'{name}' cannot be read: {reason}.", "Try again.")
 
 
 def _no_path(name: str) -> UsageError:
@@ -54,6 +55,17 @@ def not_regular(name: str) -> FormatError:
     """Return the refusal of `name` (already safe to show), which is a FIFO, device or the like."""
     message = f"'{name}' is not a regular file."
     return FormatError("special-file", message, "Give the file itself.")
+
+
+def of_os_error(error: OSError) -> Undecided:
+    """Return what `error` means where nobody nearer knows what was done to which file."""
+    reason = shown(error.strerror or str(error) or type(error).__name__)
+    if error.filename is None or isinstance(error.filename, int):  # a descriptor is not a name
+        return Undecided("io-error", f"The operating system refuses: {reason}.")
+    name = shown(os.fsdecode(error.filename))
+    return Undecided(
+        "io-error", f"'{name}' cannot be used: {reason}.", "Check that path and its permissions."
+    )
 
 
 def there(path: Path) -> bool:

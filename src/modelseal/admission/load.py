@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import tempfile
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelseal.admission import store as place
 from modelseal.admission.admit import admit
+from modelseal.errors import Undecided, shown
+from modelseal.files import of_os_error
 from modelseal.policy.rules import Policy
 from modelseal.trust import trust_root as trust
 
@@ -42,14 +44,34 @@ def load(
         PolicyRefused, Unverified, FormatError: decided: this is not what that signer signed.
         Undecided, UsageError: could not tell.
     """
-    root = trust.choose(trusted_root=trusted_root, trust_config=trust_config, instance=instance)
-    policy = Policy.for_signer(identity, issuer)
-    signature = None if bundle is None else Path(bundle)
-    if store is not None:
-        yield admit(Path(path), policy, root, Path(store), bundle=signature).path
-        return
-    private = Path(tempfile.mkdtemp(prefix="modelseal-"))
+    with ExitStack() as stack:
+        try:
+            root = trust.choose(
+                trusted_root=trusted_root, trust_config=trust_config, instance=instance
+            )
+            policy = Policy.for_signer(identity, issuer)
+            signature = None if bundle is None else Path(bundle)
+            folder = stack.enter_context(_temporary_store()) if store is None else Path(store)
+            copy = admit(Path(path), policy, root, folder, bundle=signature).path
+        except OSError as error:
+            raise of_os_error(error) from error
+        yield copy
+
+
+@contextmanager
+def _temporary_store() -> Iterator[Path]:
+    """Give a private folder that is removed at the end."""
     try:
-        yield admit(Path(path), policy, root, private, bundle=signature).path
+        folder = Path(tempfile.mkdtemp(prefix="modelseal-"))
+    except OSError as error:
+        reason = shown(error.strerror or "input/output error")
+        raise Undecided(
+            "no-temporary-folder",
+            f"No folder for temporary files can be written: {reason}.",
+            "Set TMPDIR to a folder that can be written and has room for the model, or load with "
+            "store=FOLDER.",
+        ) from error
+    try:
+        yield folder
     finally:
-        place.remove(private)
+        place.remove(folder)

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from modelseal.admission import store as place
-from modelseal.errors import Undecided, Unverified, shown
+from modelseal.errors import Unverified, shown
 from modelseal.formats import oms
 from modelseal.model import tree
-from modelseal.model.hashing import resources
+from modelseal.model.hashing import SinkError, resources
 from modelseal.model.manifest import BUNDLE_NAME, BUNDLE_NAMES, DEFAULT_IGNORED, renamed
 
 if TYPE_CHECKING:
@@ -130,10 +130,8 @@ def _copied(
         found = resources(file, how, progress, sink)
         with place.translated(into.parent):
             os.fsync(sink)
-    except Undecided as error:
-        if isinstance(error.__cause__, OSError) and place.is_full(error.__cause__):
-            raise place.cannot_write(error.__cause__, into.parent) from error
-        raise
+    except SinkError as error:
+        raise place.cannot_write(error.cause, into.parent) from error
     finally:
         os.close(sink)
     return found

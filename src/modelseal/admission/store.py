@@ -15,7 +15,7 @@ import os
 import shutil
 import stat
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _PREFIX = ".tmp-"
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_FULL = {errno.ENOSPC, errno.EDQUOT}
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def digest_of(manifest: Manifest) -> str:
@@ -108,9 +108,10 @@ def publish(temporary_folder: Path, final: Path) -> None:
 
 
 def remove(tree: Path) -> None:
-    """Remove a folder of ours, read-only as it may be; do nothing if it is not there."""
+    """Remove a folder of ours, read-only as it may be, as far as possible."""
     for folder, _, _ in os.walk(tree):
-        Path(folder).chmod(0o700)
+        with suppress(OSError):  # removed meanwhile, or on a disk that is read-only by now
+            Path(folder).chmod(0o700)
     shutil.rmtree(tree, ignore_errors=True)
 
 
@@ -125,15 +126,10 @@ def translated(store: Path) -> Iterator[None]:
         raise UsageError("not-found", f"'{shown(str(store))}' is no path.", "Check it.") from error
 
 
-def is_full(error: OSError) -> bool:
-    """Return whether `error` says that there is no space left."""
-    return error.errno in _FULL
-
-
 def cannot_write(error: OSError, store: Path) -> Undecided:
     """Return what `error` means when it came from writing to `store`."""
     said = shown(str(store))
-    if is_full(error):
+    if error.errno in _FULL:
         return Undecided("store-full", f"No space left in the store '{said}'.", "Free some space.")
     reason = error.strerror or "input/output error"
     return Undecided("store-unusable", f"The store '{said}' cannot be written: {reason}.")

@@ -31,6 +31,14 @@ _AHEAD = 64 * 1024 * 1024  # bytes from which a second thread that reads pays
 _AHEAD_BUFFER = 4 * 1024 * 1024  # bytes; smaller ones cost more in waking the thread than they gain
 
 
+class SinkError(Exception):
+    """The bytes that were hashed cannot be written to the sink; the cause says why."""
+
+    def __init__(self, cause: OSError) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
 class _Hasher(Protocol):
     def update(self, data: memoryview, /) -> object: ...
 
@@ -50,7 +58,7 @@ def resources(
 
     Raises:
         FormatError: far too many shards. Undecided: the file cannot be read or changed while it
-            was read.
+            was read. SinkError: `sink` cannot be written.
     """
     with translated(file.name):
         before = os.fstat(file.fd)
@@ -169,8 +177,11 @@ def _hasher(hash_type: str) -> _Hasher:
 
 
 def _write_all(fd: int, data: memoryview) -> None:
-    while data:
-        data = data[os.write(fd, data) :]
+    try:
+        while data:
+            data = data[os.write(fd, data) :]
+    except OSError as error:
+        raise SinkError(error) from error
 
 
 def _changed(file: OpenFile) -> Undecided:

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import subprocess
+import sys
 
 import joblib
 import pytest
@@ -123,3 +126,49 @@ def test_one_file_whose_name_is_not_utf8(own, load, tmp_path):
     ):
         pytest.fail("was loaded")
     assert caught.value.code == "name-not-utf8"
+
+
+_IN_A_PROCESS_OF_ITS_OWN = """
+import json, os, resource, sys
+import modelseal
+import modelseal.admission.load
+{before}
+try:
+    with modelseal.load(sys.argv[1], **json.loads(sys.argv[2])):
+        print("loaded")
+except modelseal.ModelSealError as error:
+    print(error.code)
+"""
+
+
+def in_a_process(own, path, before, **more):
+    options = {
+        "identity": "alice@example.com", "issuer": own.instance.issuer,
+        "trusted_root": str(own.instance.trusted_root), **more,
+    }  # fmt: skip
+    script = _IN_A_PROCESS_OF_ITS_OWN.format(before=before)
+    command = [sys.executable, "-c", script, path, json.dumps(options)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.strip()
+
+
+def test_no_folder_for_temporary_files_is_an_error_of_ours(own):
+    """A file size of nothing makes every folder one that cannot be written, for root as well."""
+    before = "resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))"
+    assert in_a_process(own, own.signed("no-room"), before) == "no-temporary-folder"
+
+
+def test_a_working_folder_that_is_gone_is_an_error_of_ours(own, tmp_path):
+    gone = str(tmp_path / "gone")
+    before = f"os.mkdir({gone!r}); os.chdir({gone!r}); os.rmdir({gone!r})"
+    relative = ("model", before)
+    assert in_a_process(own, *relative) == "io-error"
+    assert in_a_process(own, *relative, store="store") == "io-error"
+
+
+def test_a_full_folder_for_temporary_files_is_an_error_of_ours(own):
+    before = (
+        "import tempfile; tempfile.gettempdir(); resource.setrlimit(resource.RLIMIT_FSIZE, (9, 9))"
+    )
+    assert in_a_process(own, own.signed("full"), before) == "store-full"
