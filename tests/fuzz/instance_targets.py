@@ -39,7 +39,7 @@ def json(data: bytes) -> dict:
 
 
 def form(data: bytes) -> dict[str, str]:
-    return Asked({}, {}, {}, data).form()
+    return Asked({}, {}, {}, data, "127.0.0.1").form()
 
 
 def certificate_request(data: bytes) -> None:
@@ -55,7 +55,10 @@ def sign_in(data: bytes) -> None:
     running = instance()
     fields = form(data)
     authorization = running.sign_in.authorize(fields)
-    authorization.answer(running.sign_in.grant(authorization, fields.get("identity", ""), "", 0))
+    code = running.sign_in.grant(
+        authorization, fields.get("identity", ""), "", address="127.0.0.1", now=0
+    )
+    authorization.answer(code)
 
 
 def token_form(data: bytes) -> None:

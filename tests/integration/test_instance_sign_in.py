@@ -3,10 +3,15 @@
 
 from __future__ import annotations
 
+import http.client
 import re
 import subprocess
 import sys
+import threading
+import urllib.request
 from base64 import b64encode, urlsafe_b64encode
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from hashlib import sha256
 from html import unescape
 from pathlib import Path
@@ -14,6 +19,8 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import jwt
 import pytest
+
+from modelseal.instance.users import format_user
 
 MODELSEAL = str(Path(sys.executable).with_name("modelseal"))
 FORM = "application/x-www-form-urlencoded"
@@ -154,3 +161,97 @@ def test_a_bad_users_file_starts_nothing(tmp_path):
     assert refused.returncode == 2
     assert "users-file" in refused.stderr
     assert "secret" not in refused.stderr
+
+
+# -- wrong passwords -----------------------------------------------------------------------------
+
+ALICE, BOB = "alice@example.com", "bob@example.com"
+
+
+@pytest.fixture(scope="module")
+def guarded(start_instance, tmp_path_factory):
+    """An instance in which Alice, Bob and Carol have passwords."""
+    folder = tmp_path_factory.mktemp("guarded")
+    names = (ALICE, BOB, "carol@example.com")
+    lines = [format_user(name, f"sesame of {name}") for name in names]
+    (folder / "users").write_text("\n".join(lines))
+    with start_instance(folder, "--users", str(folder / "users")) as instance:
+        yield instance
+
+
+def attempt(instance, identity, password=None, *, address="127.0.0.1"):
+    """Sign in from a loopback address; return the status and how long to wait, if so told."""
+    form = QUERY | {"identity": identity, "password": password or f"sesame of {identity}"}
+    connection = http.client.HTTPConnection(
+        instance.url.partition("//")[2], source_address=(address, 0), timeout=60
+    )
+    with closing(connection):
+        connection.request("POST", "/auth", urlencode(form), {"Content-Type": FORM})
+        answer = connection.getresponse()
+        assert b"sesame of" not in answer.read()
+        return answer.status, answer.headers["Retry-After"]
+
+
+def guess_until_refused(instance, identity, address):
+    """Return the answers to wrong passwords up to the first that was not looked at."""
+    answers = []
+    while not answers or answers[-1][0] == 401:
+        assert len(answers) < 100
+        answers.append(attempt(instance, identity, "wrong", address=address))
+    return answers
+
+
+def test_wrong_passwords_for_one_identity_keep_nobody_else_out(guarded):
+    answers = guess_until_refused(guarded, ALICE, "127.0.0.2")
+    assert len(answers) > 10
+    status, seconds = answers[-1]
+    assert (status, int(seconds) > 0) == (429, True)
+    assert attempt(guarded, ALICE, address="127.0.0.2")[0] == 429, "not even the right one"
+    assert attempt(guarded, BOB, address="127.0.0.2") == (303, None)
+
+
+def test_an_identity_without_password_is_answered_like_one_with(guarded):
+    answers = guess_until_refused(guarded, "nobody@example.com", "127.0.0.3")
+    assert len(answers) > 10
+    assert answers[-1][0] == 429
+
+
+def test_wrong_passwords_from_one_address_keep_no_other_address_out(guarded):
+    statuses = [
+        attempt(guarded, f"user-{number}@example.com", "wrong", address="127.0.0.4")[0]
+        for number in range(200)
+    ]
+    assert set(statuses) == {401, 429}
+    assert attempt(guarded, BOB, address="127.0.0.5") == (303, None)
+
+
+def test_whoever_signed_in_there_before_is_not_kept_out_by_guesses_from_elsewhere(guarded):
+    carol = "carol@example.com"
+    assert attempt(guarded, carol, address="127.0.0.6") == (303, None)
+    assert guess_until_refused(guarded, carol, "127.0.0.7")[-1][0] == 429
+    assert attempt(guarded, carol, address="127.0.0.6") == (303, None)
+
+
+def test_guesses_at_once_are_limited_and_keep_nobody_out(guarded):
+    """All the time while others guess, signing in and the other services are answered."""
+    done = threading.Event()
+    guessed = []
+
+    def guess(number):
+        while not done.is_set():
+            identity = ALICE if number % 2 else f"user-{number}@example.com"
+            guessed.append(attempt(guarded, identity, "wrong", address="127.0.0.8")[0])
+
+    with ThreadPoolExecutor(16) as pool:
+        running = [pool.submit(guess, number) for number in range(16)]
+        try:
+            for _ in range(5):
+                assert attempt(guarded, BOB, address="127.0.0.9") == (303, None)
+                with urllib.request.urlopen(f"{guarded.url}/checkpoint", timeout=60) as answer:
+                    assert answer.status == 200
+        finally:
+            done.set()
+        for one in running:
+            one.result()
+    assert set(guessed) <= {401, 429}
+    assert guessed.count(401) < 200

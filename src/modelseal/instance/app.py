@@ -35,7 +35,7 @@ Handler = Callable[[Services, Asked], Response]
 def create_app(services: Services) -> ASGIApp:
     """Return the ASGI application of the instance."""
     routes = [
-        route(path, method, partial(handler, services))
+        route(path, method, partial(handler, services), at_once=_AT_ONCE.get((path, method)))
         for (path, method), handler in _HANDLERS.items()
     ]
     app = Starlette(routes=routes, exception_handlers={HTTPException: on_http_error})
@@ -74,13 +74,19 @@ def _take_identity(services: Services, asked: Asked) -> Response:
     authorization = sign_in.authorize(form)
     identity = form.get("identity", "")
     try:
-        code = sign_in.grant(authorization, identity, form.get("password", ""), services.clock())
+        code = sign_in.grant(
+            authorization, identity, form.get("password", ""),
+            address=asked.address, now=services.clock(),
+        )  # fmt: skip
     except Refused as error:
         page = pages.sign_in_page(
             authorization, ask_password=sign_in.users is not None,
             identity=identity, complaint=error.message,
         )  # fmt: skip
-        return HTMLResponse(page, error.status, pages.headers(authorization))
+        headers = pages.headers(authorization)
+        if error.retry_after:
+            headers["Retry-After"] = str(error.retry_after)
+        return HTMLResponse(page, error.status, headers)
     target = authorization.answer(code)
     headers = pages.headers(authorization)
     if target is None:
@@ -177,6 +183,10 @@ def _ct(name: str) -> Handler:
 
     return handler
 
+
+# Hashing a password takes 32 MiB: guesses must take neither the machine's memory nor the threads
+# that the other services need.
+_AT_ONCE = {("/auth", "POST"): 2}
 
 _HANDLERS: dict[tuple[str, str], Handler] = {
     ("/", "GET"): _about,

@@ -7,6 +7,7 @@ import asyncio
 import logging
 import sqlite3
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
@@ -41,6 +42,7 @@ class Asked:
     query: Mapping[str, str]
     headers: Mapping[str, str]
     body: bytes
+    address: str  # the client's IP address
 
     def json(self) -> dict[str, Any]:
         """Return the body as a JSON object."""
@@ -62,17 +64,24 @@ class Asked:
         return fields
 
 
-def route(path: str, method: str, handler: Callable[[Asked], Response]) -> Route:
+def route(
+    path: str, method: str, handler: Callable[[Asked], Response], *, at_once: int | None = None
+) -> Route:
     """Return the route that gives `handler` each request, whole, on a thread of its own.
 
-    What the handler raises becomes JSON: a refusal as it is, anything else without its reason.
+    With `at_once` no more than so many requests are handled at the same time; the others wait
+    without a thread. What the handler raises becomes JSON: a refusal as it is, anything else
+    without its reason.
     """
+    turn = nullcontext() if at_once is None else asyncio.Semaphore(at_once)
 
     async def endpoint(request: Request) -> Response:
         try:
             body = await _body(request)
-            asked = Asked(request.path_params, request.query_params, request.headers, body)
-            return await run_in_threadpool(handler, asked)
+            address = "" if request.client is None else request.client.host
+            asked = Asked(request.path_params, request.query_params, request.headers, body, address)
+            async with turn:
+                return await run_in_threadpool(handler, asked)
         except ModelSealError as error:
             return _refusal(error, oauth=path in _OAUTH_PATHS)
         except sqlite3.Error as error:  # most likely a full disk: nothing was changed

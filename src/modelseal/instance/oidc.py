@@ -20,6 +20,7 @@ from urllib.parse import urlencode, urlsplit
 from modelseal.errors import UsageError
 from modelseal.instance import tokens
 from modelseal.instance.refused import Refused
+from modelseal.instance.throttle import Throttle
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,6 +33,7 @@ OUT_OF_BAND = "urn:ietf:wg:oauth:2.0:oob"
 
 _CODE_LIFETIME = 120
 _MAX_CODES = 1000
+_MAX_CODES_OF_IDENTITY = 10
 _LIMIT = 512
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
@@ -74,6 +76,7 @@ class SignIn:
     key: rsa.RSAPrivateKey
     issuer: str
     users: Users | None
+    _throttle: Throttle = field(default_factory=Throttle, repr=False)
     _grants: dict[str, _Grant] = field(default_factory=dict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
@@ -120,26 +123,43 @@ class SignIn:
             redirect_uri, challenge, fields.get("state", ""), fields.get("nonce"), fields
         )
 
-    def grant(self, authorization: Authorization, name: str, password: str, now: float) -> str:
+    def grant(
+        self, authorization: Authorization, name: str, password: str, *, address: str, now: float
+    ) -> str:
         """Return a code for the identity `name`, after its password if there are passwords.
 
+        `address` is the IP address of whoever signs in.
+
         Raises:
-            Refused: no identity, or the password is wrong.
+            Refused: no identity, the password is wrong, or too many before it were.
         """
         try:
             identity = tokens.parse_identity(name.strip())
         except UsageError as error:
             raise Refused(400, error.code, error.message, error.hint) from error
-        if self.users is not None and not self.users.accept(identity.value, password):
-            raise Refused(401, "bad-password", "That is not the password of that identity.")
+        if self.users is not None:
+            attempt = self._throttle.begin(identity.value, address)
+            if not self.users.accept(identity.value, password):
+                raise Refused(401, "bad-password", "That is not the password of that identity.")
+            self._throttle.succeeded(attempt)
         code = secrets.token_urlsafe(32)
         with self._lock:
-            for old in [key for key, grant in self._grants.items() if grant.expires <= now]:
-                del self._grants[old]
-            if len(self._grants) >= _MAX_CODES:
-                raise Refused(429, "too-many-codes", "Too many sign-ins are waiting; try later.")
+            self._forget_codes(identity, now)
             self._grants[_fingerprint(code)] = _Grant(authorization, identity, now + _CODE_LIFETIME)
         return code
+
+    def _forget_codes(self, identity: tokens.Identity, now: float) -> None:
+        """Make room for a code of `identity`: what is expired goes, then the oldest.
+
+        Its own oldest first: nobody can keep others from signing in by asking for many codes.
+        """
+        for old in [key for key, grant in self._grants.items() if grant.expires <= now]:
+            del self._grants[old]
+        own = [key for key, grant in self._grants.items() if grant.identity == identity]
+        if len(own) >= _MAX_CODES_OF_IDENTITY:
+            del self._grants[own[0]]
+        elif len(self._grants) >= _MAX_CODES:
+            del self._grants[next(iter(self._grants))]
 
     def exchange(self, form: Mapping[str, str], client: str, now: float) -> dict[str, Any]:
         """Return the token response for the code in `form`, which is then used up.

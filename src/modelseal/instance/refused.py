@@ -7,8 +7,14 @@ from modelseal.errors import ModelSealError
 
 
 class Refused(ModelSealError):  # noqa: N818 - read aloud: "raise Refused"
-    """A request that gets `status` and a JSON body with `code` and `message`."""
+    """A request that gets `status` and a JSON body with `code` and `message`.
 
-    def __init__(self, status: int, code: str, message: str, hint: str = "") -> None:
+    With `retry_after` the answer says in how many seconds to try again (RFC 9110 section 10.2.3).
+    """
+
+    def __init__(
+        self, status: int, code: str, message: str, hint: str = "", *, retry_after: int = 0
+    ) -> None:
         super().__init__(code, message, hint)
         self.status = status
+        self.retry_after = retry_after

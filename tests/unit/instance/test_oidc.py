@@ -44,8 +44,9 @@ def form(granted, **changes):
     } | changes
 
 
-def code_of(sign_in, query=QUERY):
-    return sign_in.grant(sign_in.authorize(query), "alice@example.com", "", NOW)
+def code_of(sign_in, query=QUERY, *, identity="alice@example.com", password="", now=NOW):
+    asked = sign_in.authorize(query)
+    return sign_in.grant(asked, identity, password, address="127.0.0.1", now=now)
 
 
 def test_a_code_is_a_token_once(sign_in):
@@ -129,26 +130,32 @@ def test_where_the_code_goes(sign_in):
     assert sign_in.authorize(QUERY | {"redirect_uri": "http://[::1]:80/"}).answer("x")
 
 
-def test_waiting_codes_are_bounded(sign_in):
-    for _ in range(1000):
-        code_of(sign_in)
-    with pytest.raises(Refused) as error:
-        code_of(sign_in)
-    assert error.value.status == 429
-    assert sign_in.grant(sign_in.authorize(QUERY), "alice@example.com", "", NOW + 121)
+def test_codes_that_wait_are_bounded_and_keep_nobody_out(sign_in):
+    bob = code_of(sign_in, identity="bob@example.com")
+    codes = [code_of(sign_in) for _ in range(1001)]
+    assert len(sign_in._grants) == 11
+    with pytest.raises(Refused, match="unknown, used or expired"):
+        sign_in.exchange(form(codes[-11]), "sigstore", NOW)
+    for code in (bob, codes[-10], codes[-1]):
+        assert sign_in.exchange(form(code), "sigstore", NOW)
+    for number in range(1001):
+        last = code_of(sign_in, identity=f"user-{number}@example.com")
+    assert len(sign_in._grants) == 1000
+    assert sign_in.exchange(form(last), "sigstore", NOW)
+    code_of(sign_in, now=NOW + 121)
+    assert len(sign_in._grants) == 1
 
 
 def test_passwords_are_asked_for(tmp_path):
     path = tmp_path / "users"
     path.write_text(users.format_user("alice@example.com", "right"))
     sign_in = SignIn(KEY, ISSUER, users.read_users(path))
-    asked = sign_in.authorize(QUERY)
     with pytest.raises(Refused) as error:
-        sign_in.grant(asked, "alice@example.com", "wrong", NOW)
+        code_of(sign_in, password="wrong")
     assert error.value.status == 401
-    assert sign_in.grant(asked, " alice@example.com ", "right", NOW)
+    assert code_of(sign_in, identity=" alice@example.com ", password="right")
     with pytest.raises(Refused):
-        sign_in.grant(asked, "not an identity", "right", NOW)
+        code_of(sign_in, identity="not an identity", password="right")
 
 
 def test_the_page_escapes_and_says_what_it_is_for(sign_in):

@@ -5,7 +5,6 @@ import pytest
 
 from modelseal.errors import UsageError
 from modelseal.instance import users
-from modelseal.instance.refused import Refused
 
 
 @pytest.fixture
@@ -33,13 +32,21 @@ def test_a_password_is_not_in_its_line():
     assert line != users.format_user("alice@example.com", "correct horse")
 
 
-def test_one_guess_at_a_time(path):
-    path.write_text(users.format_user("alice@example.com", "x"))
+def test_an_unknown_identity_costs_a_hash_too(path, monkeypatch):
+    path.write_text(GOOD)
     known = users.read_users(path)
-    with known._turn, pytest.raises(Refused) as error:
-        known.accept("alice@example.com", "x")
-    assert error.value.status == 429
+    hashed = []
+
+    def counted(password, salt):
+        hashed.append(len(salt))
+        return hash_password(password, salt)
+
+    hash_password = users._hash
+    monkeypatch.setattr(users, "_hash", counted)
     assert known.accept("alice@example.com", "x")
+    assert not known.accept("alice@example.com", "y")
+    assert not known.accept("mallory@example.com", "x")
+    assert hashed == [16, 16, 16]
 
 
 # Of the password "x". Written down: the names of tests are their parameters, and stay the same.
