@@ -14,7 +14,7 @@ from typing import NamedTuple
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from modelseal.formats import intoto, oms
-from modelseal.model import manifest
+from modelseal.model import manifest, scope
 from modelseal.signing.signers.key import KeySigner
 from modelseal.trust import keys
 
@@ -50,8 +50,10 @@ class Bench:
         self.public.write_bytes(keys.public_pem(public))
 
     def statement(self, **how) -> dict:
-        found = manifest.of_folder(self.model, how=oms.serialization(**how))
-        return json.loads(intoto.to_bytes(oms.to_statement(found, "model")))
+        found = manifest.of_folder(
+            self.model, scope.to_sign(self.model), how=oms.serialization(**how)
+        )
+        return json.loads(intoto.to_bytes(oms.to_statement(found.manifest, "model")))
 
     def sign(self, statement: dict) -> dict:
         """Write and return the bundle of `statement`."""

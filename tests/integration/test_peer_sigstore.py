@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
 import modelseal
-from modelseal.model import manifest
+from modelseal.model import manifest, scope
 from modelseal.signing.sign import sign_all
 
 ALICE = "alice@example.com"
@@ -49,7 +49,7 @@ def test_stock_verifies_the_folder_that_we_signed_by_its_root(instance, sigstore
     model = tmp_path / "model"
     model.mkdir()
     (model / "weights").write_text("weights")
-    root = manifest.of_folder(model, manifest.DEFAULT_IGNORED).root().hex()
+    root = manifest.of_folder(model, scope.to_sign(model)).manifest.root().hex()
     bundle = ("--bundle", signed(instance, model).bundle)
     assert stock_verifies(sigstore, instance, f"sha256:{root}", *bundle)
     assert not stock_verifies(sigstore, instance, f"sha256:{'0' * 64}", *bundle)

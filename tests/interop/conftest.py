@@ -19,7 +19,7 @@ import pytest
 
 import modelseal
 from modelseal.formats import intoto, oms
-from modelseal.model import manifest
+from modelseal.model import manifest, scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,7 +65,7 @@ def make_models(folder: Path, text: str = "weights") -> Models:
         (model / name).write_text(f"{text} {name}")
     file = folder / "model.bin"
     file.write_text(text)
-    found = manifest.of_folder(model, manifest.DEFAULT_IGNORED)
+    found = manifest.of_folder(model, scope.to_sign(model)).manifest
     statement = folder / "statement.json"
     statement.write_bytes(intoto.to_bytes(oms.to_statement(found, "model")))
     return Models(file, model, statement, found.root().hex())

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from modelseal.errors import FormatError
 from modelseal.formats import oms
 from modelseal.model import listing
+from modelseal.model.manifest import Contents
 
 PARTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="/\0"), min_size=1)
 NAMES = st.lists(PARTS.filter(lambda p: p not in {".", ".."} and len(p.encode()) < 250), min_size=1,
@@ -37,21 +38,19 @@ def manifests(draw):
     ignored = tuple(draw(st.sets(NAMES, max_size=3)))
     known = draw(st.booleans()) and shard is None
     sizes = {name: draw(st.integers(0, 2**63)) for name in files} if known else {}
-    return oms.manifest(resources, ignored, how), sizes
+    return Contents(oms.manifest(resources, ignored, how), sizes)
 
 
 @given(manifests())
 def test_what_is_printed_is_read_back(made):
-    found, sizes = made
-    printed = json.dumps({"model": "m", **listing.to_dict(found, sizes)}).encode()
-    assert listing.parse(printed) == (found, sizes)
+    printed = json.dumps({"model": "m", **listing.to_dict(made)}).encode()
+    assert listing.parse(printed) == made
 
 
 @given(manifests(), st.data())
 def test_a_digest_that_was_changed_is_refused(made, data):
-    found, sizes = made
-    printed = listing.to_dict(found, sizes)
-    how = found.serialization
+    printed = listing.to_dict(made)
+    how = made.manifest.serialization
     item = data.draw(st.sampled_from(printed[how.method]))
     item[how.hash_type] = f"{int(item[how.hash_type][0], 16) ^ 1:x}" + item[how.hash_type][1:]
     with pytest.raises(FormatError, match="root-mismatch"):

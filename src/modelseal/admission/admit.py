@@ -13,8 +13,11 @@ from modelseal.admission import source
 from modelseal.admission import store as place
 from modelseal.files import is_folder, read_bounded
 from modelseal.formats import bundle as bundle_format
+from modelseal.model import tree
 from modelseal.model.diff import ManifestDiff, compare, differing
 from modelseal.model.find import find_bundle
+from modelseal.model.manifest import Contents
+from modelseal.model.scope import of_signed
 from modelseal.policy.evaluate import evaluate
 from modelseal.verification.authenticate import Authenticated, authenticate
 
@@ -76,19 +79,18 @@ def admit(
     verdict = judge(ManifestDiff())
     signed = source.expected(model, found, folder=folder)
     store = place.prepare(store)
-    sizes: dict[str, int] = {}
     final = store / place.digest_of(signed)
-    with source.opened(model, signed, folder=folder) as files:
+    scope, how = of_signed(signed), signed.serialization
+    with (tree.folder if folder else tree.file)(model) as root:
         if final.is_dir():
             if not unchanged:
-                actual = source.hashed(files, signed.serialization, progress, sizes)
-                verdict = judge(compare(signed, actual, sizes))
+                actual = source.hashed(root, scope, how, progress)
+                verdict = judge(compare(Contents(signed), actual))
         else:
-            sizes = source.sizes(files)
-            judge(_unlike(sizes, signed))  # before gigabytes are copied
+            judge(_unlike(source.sizes(root, scope), signed))  # before gigabytes are copied
             with place.temporary(store) as temporary:
-                actual = source.copied(files, signed, temporary, progress)
-                verdict = judge(compare(signed, actual, sizes))
+                actual = source.copied(root, scope, how, temporary, progress)
+                verdict = judge(compare(Contents(signed), actual))
                 place.publish(temporary, final)
     return Snapshot(final if folder else final / model.name, verdict, signed)
 

@@ -5,24 +5,22 @@ from __future__ import annotations
 
 import hashlib
 import os
-from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from modelseal.admission import store as place
 from modelseal.errors import Unverified, shown
 from modelseal.formats import oms
-from modelseal.model import tree
+from modelseal.model import names, tree
 from modelseal.model.hashing import SinkError, resources
-from modelseal.model.manifest import BUNDLE_NAME, BUNDLE_NAMES, DEFAULT_IGNORED, renamed
+from modelseal.model.manifest import Contents, read, renamed
+from modelseal.model.scope import BUNDLE_NAME, DEFAULT_IGNORED, Scope
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from modelseal.model.hashing import Progress
     from modelseal.verification.authenticate import Authenticated
-
-    Files = Callable[[], Iterator[tree.OpenFile]]
 
 _SINK = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -40,7 +38,7 @@ def expected(source: Path, found: Authenticated, *, folder: bool) -> oms.Manifes
     if folder and found.kind == "artifact":
         signed = None
     elif not folder:
-        signed = renamed(found.manifest, oms.check_name(source.name))
+        signed = renamed(found.manifest, oms.check_name(names.from_disk(source.name)))
     if signed is None:
         what = "one file" if folder else f"{len(found.manifest.file_names())} files"
         raise Unverified(
@@ -51,78 +49,36 @@ def expected(source: Path, found: Authenticated, *, folder: bool) -> oms.Manifes
     return signed
 
 
-@contextmanager
-def opened(source: Path, signed: oms.Manifest, *, folder: bool) -> Iterator[Files]:
-    """Give a function that walks the files of the model, as often as it is called.
-
-    What the signer chose to ignore is not skipped: a file that nobody signed has no place here.
-    Only a checkout's own files at the top are, and they are not copied either.
-
-    Raises:
-        FormatError, UsageError, Undecided: see `tree.folder` and `tree.single`.
-    """
-    if folder:
-        tops = {name.partition("/")[0] for name in signed.file_names()}
-        skip = ((DEFAULT_IGNORED | BUNDLE_NAMES) - tops) | {BUNDLE_NAME}
-        with tree.folder(source) as fd:
-            follow = signed.serialization.allow_symlinks
-            by_shards = signed.serialization.shard_size is not None
-            # Shards have no place for an empty file, so nobody signed it: it is not copied.
-            yield lambda: (
-                file for file in tree.walk(fd, skip, follow=follow) if file.size or not by_shards
-            )
-    else:
-        with tree.single(source) as file:
-            yield lambda: iter((file,))
-
-
-def sizes(files: Files) -> dict[str, int]:
+def sizes(root: tree.Root, scope: Scope) -> dict[str, int]:
     """Return the bytes of the files by name, opening but not reading them."""
-    return {file.name: file.size for file in files()}
+    return {file.name: file.size for file in tree.walk(root, scope)}
 
 
 def hashed(
-    files: Files, how: oms.Serialization, progress: Progress | None, measured: dict[str, int]
-) -> oms.Manifest:
-    """Return the manifest of the files as they lie there, each byte read once.
-
-    `measured` gets the bytes of each file.
-    """
-    found: list[oms.Resource] = []
-    for file in files():
-        found += resources(file, how, progress)
-        measured[file.name] = file.size
-    return oms.Manifest(tuple(sorted(found)), (), how)
+    root: tree.Root, scope: Scope, how: oms.Serialization, progress: Progress | None
+) -> Contents:
+    """Return the files as they lie there, each byte of those that were signed read once."""
+    return read(root, scope, how, partial(resources, how=how, progress=progress))
 
 
 def copied(
-    files: Files, signed: oms.Manifest, into: Path, progress: Progress | None
-) -> oms.Manifest:
-    """Return the manifest of the bytes that were put into the folder `into`, read once.
+    root: tree.Root, scope: Scope, how: oms.Serialization, into: Path, progress: Progress | None
+) -> Contents:
+    """Return the bytes that were put into the folder `into`, read once.
 
-    A file that is not in `signed` is not copied; it is in the result, with an empty digest. A link
-    that may be followed is copied as what it leads to.
+    A file that was not signed is not copied. A link that may be followed is copied as what it
+    leads to.
 
     Raises:
         FormatError, Undecided: see `tree.walk` and `hashing.resources`; the store is full.
     """
-    wanted, how = signed.file_names(), signed.serialization
-    found: list[oms.Resource] = []
-    for file in files():
-        if file.name in wanted:
-            found += _copied(file, how, into, progress)
-        else:
-            # By shards the one that no file falls into: it is enough that it was not signed.
-            whole = how.shard_size is None
-            name = file.name if whole else oms.shard_name(file.name, 0, file.size)
-            found.append(oms.Resource(name, b""))
-    return oms.Manifest(tuple(sorted(found)), (), how)
+    return read(root, scope, how, partial(_copied, how=how, into=into, progress=progress))
 
 
 def _copied(
     file: tree.OpenFile, how: oms.Serialization, into: Path, progress: Progress | None
 ) -> list[oms.Resource]:
-    target = into / file.name
+    target = into / names.to_disk(file.name)
     with place.translated(into.parent):
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         sink = os.open(target, _SINK, 0o400)
@@ -147,8 +103,8 @@ def stamp(source: Path) -> bytes:
         FormatError, UsageError, Undecided: see `tree.walk`.
     """
     hasher = hashlib.sha256()
-    with tree.folder(source) as fd:
-        for file in tree.walk(fd, DEFAULT_IGNORED - {BUNDLE_NAME}):
+    with tree.folder(source) as root:
+        for file in tree.walk(root, Scope(DEFAULT_IGNORED - {BUNDLE_NAME})):
             found = os.fstat(file.fd)
             numbers = (found.st_dev, found.st_ino, found.st_size)
             times = (found.st_mtime_ns, found.st_ctime_ns)

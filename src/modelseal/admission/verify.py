@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from modelseal.errors import ModelSealError, Unverified, shown
 from modelseal.files import is_folder, read_bounded
 from modelseal.formats import bundle as bundle_format
-from modelseal.model import manifest
+from modelseal.model import manifest, names, scope
 from modelseal.model.diff import ManifestDiff, compare
 from modelseal.model.find import find_bundles
 from modelseal.policy.evaluate import evaluate
@@ -174,13 +174,10 @@ def differences(
     bundle: str | Path | None = None,
     progress: Progress | None = None,
     cache: StatCache | None = None,
-    *,
-    ignored: frozenset[str] = frozenset(),
 ) -> ManifestDiff:
     """Return what the model at `path` differs in from what was signed.
 
-    Files that look as the `cache` knows them are not read; names in `ignored` are not looked at,
-    beside those that the signer left out.
+    Files that look as the `cache` knows them are not read.
 
     Raises:
         FormatError, Undecided, UsageError: the model cannot be read as one.
@@ -190,21 +187,18 @@ def differences(
         raise _one_file(path)
     if not folder:
         return _of_one_file(path, found, progress, cache)
-    ignored |= manifest.DEFAULT_IGNORED | frozenset(found.manifest.ignored)
-    ignored |= manifest.BUNDLE_NAMES - found.manifest.file_names()
-    if bundle is not None and Path(bundle).resolve().is_relative_to(path.resolve()):
-        ignored |= {Path(bundle).resolve().relative_to(path.resolve()).as_posix()}
+    bundles = () if bundle is None else (Path(bundle),)
+    signed = scope.of_signed(found.manifest, bundle_names=scope.names_in(path, bundles))
     how = found.manifest.serialization
-    sizes: dict[str, int] = {}
-    actual = manifest.of_folder(path, ignored, progress, how, cache, sizes=sizes)
-    return compare(found.manifest, actual, sizes)
+    actual = manifest.of_folder(path, signed, progress, how, cache)
+    return compare(manifest.Contents(found.manifest), actual)
 
 
 def _of_one_file(
     path: Path, found: Authenticated, progress: Progress | None, cache: StatCache | None
 ) -> ManifestDiff:
     """Compare one file; what the signer called it does not matter, a model may be renamed."""
-    signed = manifest.renamed(found.manifest, path.name)
+    signed = manifest.renamed(found.manifest, names.from_disk(path.name))
     if signed is None:
         count = len(found.manifest.file_names())
         raise Unverified(
@@ -212,6 +206,5 @@ def _of_one_file(
             f"The bundle signs {count} files, but '{shown(str(path))}' is one file.",
             "Verify the folder that was signed.",
         )
-    sizes: dict[str, int] = {}
-    actual = manifest.of_file(path, progress, signed.serialization, cache, sizes=sizes)
-    return compare(signed, actual, sizes)
+    actual = manifest.of_file(path, progress, signed.serialization, cache)
+    return compare(manifest.Contents(signed), actual)

@@ -10,9 +10,9 @@ from modelseal.cli._run import say
 from modelseal.errors import FormatError, UsageError, shown
 from modelseal.files import is_folder, read_bounded
 from modelseal.formats import bundle, oms
-from modelseal.model import listing, manifest, tree
+from modelseal.model import listing, manifest, scope, tree
 from modelseal.model.diff import ManifestDiff, compare
-from modelseal.model.listing import Listing
+from modelseal.model.manifest import Contents
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,11 +41,11 @@ def compared(old: Path, new: Path, progress: Progress | None) -> tuple[ManifestD
     if None in lists and not is_folder(old) and not is_folder(new):
         # A file is compared whatever it is called: a model may be renamed.
         before, after = (_renamed(side, new.name) for side in (before, after))
-    differs = compare(before.manifest, after.manifest, after.sizes, before.sizes)
+    differs = compare(before, after)
     return differs, given is None
 
 
-def _listed(path: Path) -> Listing | None:
+def _listed(path: Path) -> Contents | None:
     """Return what the file at `path` lists, None if it is a model itself."""
     if is_folder(path):
         return None
@@ -59,7 +59,7 @@ def _listed(path: Path) -> Listing | None:
     return found
 
 
-def _parsed(data: bytes) -> Listing | None:
+def _parsed(data: bytes) -> Contents | None:
     """Return the list, or what the bundle claims; None for other JSON, a model like any other."""
     try:
         return listing.parse(data)
@@ -68,32 +68,33 @@ def _parsed(data: bytes) -> Listing | None:
     from modelseal.verification import managed
 
     try:
-        return Listing(managed.signed(bundle.parse(data))[1], {})
+        return Contents(managed.signed(bundle.parse(data))[1])
     except FormatError:
         return None
 
 
-def _hashed(path: Path, given: Listing | None, other: Path, progress: Progress | None) -> Listing:
+def _hashed(path: Path, given: Contents | None, other: Path, progress: Progress | None) -> Contents:
     """Return what is at `path`, hashed as the `given` list of the `other` side says."""
-    sizes: dict[str, int] = {}
     how = given.manifest.serialization if given else oms.Serialization()
     if not is_folder(path):
-        return Listing(manifest.of_file(path, progress, how, sizes=sizes), sizes)
+        return manifest.of_file(path, progress, how)
     names = given.manifest.file_names() if given else frozenset()
     if names == {oms.SINGLE_FILE}:
         raise _not_comparable("One is a folder, the other lists a single file.")
-    ignored = manifest.within(path, (other,) if given else ())
-    ignored |= manifest.BUNDLE_NAMES - names
-    ignored |= frozenset(given.manifest.ignored if given else ())
-    return Listing(manifest.of_folder(path, ignored, progress, how, sizes=sizes), sizes)
+    if given is None:
+        return manifest.of_folder(path, scope.to_sign(path), progress, how)
+    listed = scope.of_signed(given.manifest, bundle_names=scope.names_in(path, (other,)))
+    return manifest.of_folder(path, listed, progress, how)
 
 
-def _renamed(side: Listing, name: str) -> Listing:
+def _renamed(side: Contents, name: str) -> Contents:
     """Return the one file of `side` under another `name`; as it is if there are several."""
     found = manifest.renamed(side.manifest, name)
     if found is None:
         return side
-    return Listing(found, dict(zip([name], side.sizes.values(), strict=False)))  # a bundle has none
+    return Contents(
+        found, dict(zip([name], side.sizes.values(), strict=False))
+    )  # a bundle has none
 
 
 def _not_comparable(why: str) -> UsageError:

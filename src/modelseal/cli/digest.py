@@ -37,24 +37,23 @@ def add_options(parser: Parser) -> None:
 def run(options: Options) -> int:
     """Print what `HELP` says; return the exit code."""
     path: Path = options.path
-    from modelseal.files import is_folder, there
+    from modelseal.files import is_folder
     from modelseal.formats import oms
-    from modelseal.model import listing, manifest
+    from modelseal.model import listing, manifest, scope
 
     how = oms.serialization(
         options.hash_type, shard_size=options.shard_size, allow_symlinks=options.allow_symlinks
     )
-    sizes: dict[str, int] = {}
     with byte_progress("Hashing") as progress:
         if is_folder(path):
-            signatures = filter(there, (path / name for name in manifest.BUNDLE_NAMES))
-            ignored = manifest.within(path, (*options.ignored, *signatures))
-            found = manifest.of_folder(path, ignored, progress, how, sizes=sizes)
+            to_sign = scope.to_sign(path, options.ignored, follow_links=how.allow_symlinks)
+            contents = manifest.of_folder(path, to_sign, progress, how)
         else:
-            found = manifest.of_file(path, progress, how, sizes=sizes)
+            contents = manifest.of_file(path, progress, how)
     if options.output == "json":
-        print_json({"model": str(path), **listing.to_dict(found, sizes)})
+        print_json({"model": str(path), **listing.to_dict(contents)})
         return ACCEPTED
+    found = contents.manifest
     answer(f"sha256:{found.root().hex()}")
     label = "" if how.hash_type == "sha256" else f"{how.hash_type}:"
     for resource in found.resources:

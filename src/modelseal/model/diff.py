@@ -11,7 +11,7 @@ from modelseal.formats import oms
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from modelseal.formats.oms import Manifest
+    from modelseal.model.manifest import Contents
 
     Word = Literal["changed", "added", "missing"]
 
@@ -48,16 +48,23 @@ class ManifestDiff(NamedTuple):
     """File names, sorted: bytes differ, not signed but there, signed but not there.
 
     `sizes` has an entry for each of them, sorted, unless nobody asked for sizes. Manifests by files
-    have no sizes, so what a signed file measured is known only by shards.
+    have no sizes, so what a signed file measured is known only by shards. `ignored_unsigned` are
+    files and folders that nobody signed but that may be there, so they are no difference.
     """
 
     changed: tuple[str, ...] = ()
     added: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     sizes: tuple[Sizes, ...] = ()
+    ignored_unsigned: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.changed or self.added or self.missing)
+
+    @property
+    def only_added(self) -> bool:
+        """Return whether every signed file is as it was signed, and there are others beside."""
+        return bool(self.added) and not self.changed and not self.missing
 
     def __str__(self) -> str:
         """Return one bounded line, such as "changed: 'a.bin'; missing: 'b', 'c'"; without sizes."""
@@ -80,7 +87,7 @@ class ManifestDiff(NamedTuple):
         """Return plain JSON values: names by kind, and the sizes by name, null where unknown."""
         groups: dict[str, Any] = {word: list(names) for word, names in self.groups()}
         sizes = {one.name: {"old": one.old, "new": one.new} for one in self._sizes().values()}
-        return {**groups, "sizes": sizes}
+        return {**groups, "sizes": sizes, "ignored_unsigned": list(self.ignored_unsigned)}
 
     def _repr_html_(self) -> str:
         """Return a bounded table; without the column of old sizes if none is known."""
@@ -128,22 +135,18 @@ def _html_row(word: Word, one: Sizes | int, *, with_old: bool) -> str:
     return f"{first}{name}{cells}</tr>"
 
 
-def compare(
-    signed: Manifest,
-    actual: Manifest,
-    sizes: Mapping[str, int] | None = None,
-    old_sizes: Mapping[str, int] | None = None,
-) -> ManifestDiff:
+def compare(signed: Contents, actual: Contents) -> ManifestDiff:
     """Return what `actual` differs in from `signed`, by the names of files and their digests.
 
-    Both must be serialized in the same way. `sizes` are those of the actual files by name, as far
-    as they are known, `old_sizes` those of the signed; shards say themselves how large they are.
+    Both must be serialized in the same way. Of what was signed often no sizes are known; shards say
+    themselves how large the files are.
     """
-    if signed.resources == actual.resources:
-        return ManifestDiff()
-    want, wanted = _by_file(signed, old_sizes or {})
-    have, found = _by_file(actual, sizes or {})
-    return differing(want, have, wanted, found)
+    if signed.manifest.resources == actual.manifest.resources:
+        return ManifestDiff(ignored_unsigned=actual.ignored_unsigned)
+    want, wanted = _by_file(signed)
+    have, measured = _by_file(actual)
+    found = differing(want, have, wanted, measured)
+    return found._replace(ignored_unsigned=actual.ignored_unsigned)
 
 
 def differing(
@@ -167,16 +170,15 @@ def differing(
     return ManifestDiff(tuple(changed), tuple(added), tuple(missing), tuple(both))
 
 
-def _by_file(
-    found: Manifest, sizes: Mapping[str, int]
-) -> tuple[Mapping[str, object], Mapping[str, int]]:
+def _by_file(contents: Contents) -> tuple[Mapping[str, object], Mapping[str, int]]:
     """Return the digests by file, of shards all those of the file, and the sizes of the files."""
+    found = contents.manifest
     if found.serialization.shard_size is None:
-        return dict(found.resources), sizes
+        return dict(found.resources), contents.sizes
     digests: dict[str, dict[tuple[int, int], bytes]] = {}
     ends: dict[str, int] = {}
     for resource in found.resources:
         file, start, end = oms.split_shard(resource.name)
         digests.setdefault(file, {})[start, end] = resource.digest
         ends[file] = max(end, ends.get(file, 0))
-    return digests, {**ends, **sizes}
+    return digests, {**ends, **contents.sizes}

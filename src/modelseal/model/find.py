@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from modelseal.errors import Unverified, UsageError, shown
 from modelseal.files import is_folder, there
-from modelseal.model.manifest import BUNDLE_NAME, MOST_BUNDLES
+from modelseal.model.scope import BUNDLE_NAME, MOST_BUNDLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

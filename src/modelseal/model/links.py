@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Symbolic links of a model that was signed with them: followed, but never out of the model.
+"""Symbolic links of a model: followed where they may be, but never out of it.
 
 The kernel follows none of them: every component is looked at and opened by itself, so that nobody
 who can rename inside the model can lead the walk out of it.
@@ -10,25 +10,66 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from modelseal.errors import FormatError, shown
+from modelseal.model import hub_cache
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    Parts = tuple[str, ...]  # the path of a file or folder below the root
+    Parts = tuple[str, ...]  # the path of a file or folder, as Python reads names from disk
 
 _MAX_LINKS = 40  # on one way, as Linux has it
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# A folder on the way need not be readable; only Linux can say so.
+_ON_THE_WAY = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def resolved(root_fd: int, link: Parts, name: str) -> Parts:
-    """Return where `link` leads, as a path below the root without links.
+class Boundary(NamedTuple):
+    """What links must stay inside: the folder open as `fd`, below which the model is at `model`.
+
+    With `repository`, the folder is a cache of the Hugging Face Hub, and links may lead only where
+    those of that repository's snapshots do.
+    """
+
+    fd: int
+    model: Parts = ()
+    repository: str | None = None
+
+    def _allows(self, path: Parts) -> bool:
+        return self.repository is None or hub_cache.may_lead_to(self.repository, path)
+
+    def check(self, path: Parts, name: str) -> None:
+        """Check that the link `name` may lead by or to `path`.
+
+        Raises:
+            FormatError: it may not ("symlink").
+        """
+        if not self._allows(path):
+            raise bad_link(name, "leads out of the model")
+
+
+@contextmanager
+def cache_boundary(cache: os.PathLike[str], model: Parts) -> Iterator[Boundary]:
+    """Give the boundary of the `model`, a path below the folder `cache` of the Hub.
 
     Raises:
-        FormatError: out of the root, nowhere, or through too many links ("symlink").
+        OSError: the cache cannot be opened.
+    """
+    fd = os.open(cache, _ON_THE_WAY)
+    try:
+        yield Boundary(fd, model, model[0])
+    finally:
+        os.close(fd)
+
+
+def resolved(boundary: Boundary, link: Parts, name: str) -> Parts:
+    """Return where `link`, a path below the boundary, leads: another such path, without links.
+
+    Raises:
+        FormatError: out of the boundary, nowhere, or through too many links ("symlink").
         OSError: a folder on the way cannot be read.
     """
     done: list[str] = []
@@ -43,7 +84,8 @@ def resolved(root_fd: int, link: Parts, name: str) -> Parts:
                 raise bad_link(name, "leads out of the model")
             done.pop()
             continue
-        target = _target(root_fd, done, part, name)
+        boundary.check((*done, part), name)
+        target = _target(boundary.fd, done, part, name)
         if target is None:
             done.append(part)
             continue
@@ -56,25 +98,25 @@ def resolved(root_fd: int, link: Parts, name: str) -> Parts:
     return tuple(done)
 
 
-def _target(root_fd: int, folder: list[str], part: str, name: str) -> str | None:
+def _target(fd: int, folder: list[str], part: str, name: str) -> str | None:
     """Return what the link `part` in `folder` says, or None if it is no link."""
     try:
-        with _folder(root_fd, tuple(folder)) as fd:
-            mode = os.stat(part, dir_fd=fd, follow_symlinks=False).st_mode
-            return os.readlink(part, dir_fd=fd) if stat.S_ISLNK(mode) else None
+        with _folder(fd, tuple(folder)) as parent:
+            mode = os.stat(part, dir_fd=parent, follow_symlinks=False).st_mode
+            return os.readlink(part, dir_fd=parent) if stat.S_ISLNK(mode) else None
     except (FileNotFoundError, NotADirectoryError) as error:
         raise bad_link(name, "leads nowhere") from error
 
 
-def opened(root_fd: int, path: Parts) -> tuple[int, int]:
+def opened(boundary: Boundary, path: Parts) -> tuple[int, int]:
     """Return a descriptor of the file or folder at `path`, which has no links, and its mode.
 
     Raises:
         FormatError: neither a regular file nor a folder ("special-file"). OSError: cannot open.
     """
     if not path:
-        return os.open(".", _FOLDER, dir_fd=root_fd), stat.S_IFDIR
-    with _folder(root_fd, path[:-1]) as fd:
+        return os.open(".", _FOLDER, dir_fd=boundary.fd), stat.S_IFDIR
+    with _folder(boundary.fd, path[:-1]) as fd:
         mode = os.stat(path[-1], dir_fd=fd, follow_symlinks=False).st_mode
         if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
             message = f"'{shown('/'.join(path))}' is not a regular file."
@@ -88,7 +130,7 @@ def _folder(root_fd: int, path: Parts) -> Iterator[int]:
     fd = os.dup(root_fd)
     try:
         for part in path:
-            inner = os.open(part, _FOLDER, dir_fd=fd)
+            inner = os.open(part, _ON_THE_WAY, dir_fd=fd)
             os.close(fd)
             fd = inner
         yield fd

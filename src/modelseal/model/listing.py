@@ -9,11 +9,12 @@ say the sizes. Without a `serialization` it is by files with SHA-256.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from modelseal.errors import FormatError
 from modelseal.formats import oms
 from modelseal.formats.strict import as_kind, member, optional, parse_json
+from modelseal.model.manifest import Contents
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,15 +24,9 @@ _ITEMS = 2_000_000  # JSON values; such a listing has some 1,200,000
 _WHAT = "manifest"
 
 
-class Listing(NamedTuple):
-    """A manifest, and the bytes of its files by name as far as they are known."""
-
-    manifest: oms.Manifest
-    sizes: Mapping[str, int]
-
-
-def to_dict(found: oms.Manifest, sizes: Mapping[str, int]) -> dict[str, Any]:
+def to_dict(contents: Contents) -> dict[str, Any]:
     """Return the listing as plain JSON values."""
+    found, sizes = contents.manifest, contents.sizes
     how = found.serialization
     return {
         "root": f"sha256:{found.root().hex()}",
@@ -40,7 +35,7 @@ def to_dict(found: oms.Manifest, sizes: Mapping[str, int]) -> dict[str, Any]:
     }
 
 
-def parse(data: bytes) -> Listing:
+def parse(data: bytes) -> Contents:
     """Return the listing in `data`; digests and sizes are believed.
 
     Raises:
@@ -64,7 +59,7 @@ def parse(data: bytes) -> Listing:
     found = oms.manifest(resources, ignored, how)
     if optional(obj, "root", str, what=_WHAT) not in {None, f"sha256:{found.root().hex()}"}:
         raise FormatError("root-mismatch", "The root digest is not that of the listed files.")
-    return Listing(found, sizes)
+    return Contents(found, sizes)
 
 
 def _item(

@@ -1,56 +1,83 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The manifest of a model as it lies on disk."""
+"""What is in a model as it lies on disk: its manifest, and what is known beside the digests."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
 
 from modelseal.formats import oms
-from modelseal.model import tree
-from modelseal.model.hashing import resources
+from modelseal.model import hashing, tree
+from modelseal.model.scope import EVERYTHING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from modelseal.model.hashing import Progress
+    from modelseal.model.scope import Scope
     from modelseal.model.stat_cache import StatCache
 
-BUNDLE_NAME = "model.sig"
-MOST_BUNDLES = 9  # signatures over one model
-# Further signatures lie beside the first, by the order in which they were made.
-BUNDLE_NAMES = frozenset({BUNDLE_NAME, *(f"{BUNDLE_NAME}.{n}" for n in range(2, MOST_BUNDLES + 1))})
+    ReadFile = Callable[[tree.OpenFile], list[oms.Resource]]
 
-# What model-signing leaves out at the top of a model by default: a checkout's own files.
-DEFAULT_IGNORED = frozenset({".git", ".gitattributes", ".github", ".gitignore", BUNDLE_NAME})
+
+class Contents(NamedTuple):
+    """The files of a model, and their bytes by name as far as they are known.
+
+    `ignored_unsigned` are files and folders that nobody signed and that the scope lets be there.
+    """
+
+    manifest: oms.Manifest
+    sizes: Mapping[str, int] = MappingProxyType({})
+    ignored_unsigned: tuple[str, ...] = ()
+
+
+def read(root: tree.Root, scope: Scope, how: oms.Serialization, read_file: ReadFile) -> Contents:
+    """Return what is in the model at `root`, of which `read_file` gives each file's resources.
+
+    A file that nobody signed is not read: it is in the manifest with an empty digest. Links count
+    as allowed if the walk followed them, whatever `how` says.
+
+    Raises:
+        FormatError, Undecided: see `tree.walk` and `read_file`; no files, if this is to be signed.
+    """
+    resources: list[oms.Resource] = []
+    sizes: dict[str, int] = {}
+    ignored: list[str] = []
+    for file in tree.walk(root, scope, ignored):
+        sizes[file.name] = file.size
+        resources += read_file(file) if scope.is_signed(file.name) else [_unread(file, how)]
+    how = how._replace(allow_symlinks=scope.follow_links or root.is_linked)
+    if scope.signed is None:
+        found = oms.manifest(resources, tuple(scope.skip), how)
+    else:
+        found = oms.Manifest(tuple(sorted(resources)), (), how)
+    return Contents(found, sizes, tuple(ignored))
+
+
+def _unread(file: tree.OpenFile, how: oms.Serialization) -> oms.Resource:
+    # By shards the one that no file falls into: it is enough that it was not signed.
+    whole = how.shard_size is None
+    return oms.Resource(file.name if whole else oms.shard_name(file.name, 0, file.size), b"")
 
 
 def of_folder(
     path: Path,
-    ignored: frozenset[str] = DEFAULT_IGNORED,
+    scope: Scope = EVERYTHING,
     progress: Progress | None = None,
     how: oms.Serialization | None = None,
     cache: StatCache | None = None,
-    *,
-    sizes: dict[str, int] | None = None,
-) -> oms.Manifest:
-    """Return the manifest of the folder `path`, without the `ignored` names.
-
-    Files that look as the `cache` knows them are not read. `sizes` gets the bytes of each file.
+) -> Contents:
+    """Return what is in the folder `path`; files that look as the `cache` knows them are not read.
 
     Raises:
-        FormatError, Undecided, UsageError: see `tree.walk` and `hashing.resources`; an empty
-            folder.
+        FormatError, Undecided, UsageError: see `tree.folder`, `read` and `hashing.resources`.
     """
     how = how or oms.Serialization()
-    found: list[oms.Resource] = []
-    read = cache.resources if cache else resources
-    with tree.folder(path) as fd:
-        for file in tree.walk(fd, ignored, follow=how.allow_symlinks):
-            found += read(file, how, progress)
-            if sizes is not None:
-                sizes[file.name] = file.size
-    return oms.manifest(found, tuple(ignored), how)
+    resources = cache.resources if cache else hashing.resources
+    with tree.folder(path) as root:
+        return read(root, scope, how, partial(resources, how=how, progress=progress))
 
 
 def of_file(
@@ -58,29 +85,16 @@ def of_file(
     progress: Progress | None = None,
     how: oms.Serialization | None = None,
     cache: StatCache | None = None,
-    *,
-    sizes: dict[str, int] | None = None,
-) -> oms.Manifest:
-    """Return the manifest of the one file `path`, named by its base name; otherwise as above.
+) -> Contents:
+    """Return what the one file `path` is, named by its base name; otherwise as `of_folder`.
 
     Raises:
         FormatError, Undecided, UsageError: see `tree.single` and `hashing.resources`.
     """
     how = how or oms.Serialization()
-    read = cache.resources if cache else resources
-    with tree.single(path) as file:
-        if sizes is not None:
-            sizes[file.name] = file.size
-        return oms.manifest(read(file, how, progress), (), how)
-
-
-def within(folder: Path, paths: Iterable[Path]) -> frozenset[str]:
-    """Return the names to leave out: the defaults, and those of `paths` that are in the folder."""
-    root = folder.resolve()
-    # Not resolve(): a link is left out itself, not what it leads to.
-    there = (path.parent.resolve() / path.name for path in paths)
-    names = {path.relative_to(root).as_posix() for path in there if path.is_relative_to(root)}
-    return DEFAULT_IGNORED | (names - {"."})
+    resources = cache.resources if cache else hashing.resources
+    with tree.file(path) as root:
+        return read(root, EVERYTHING, how, partial(resources, how=how, progress=progress))
 
 
 def renamed(signed: oms.Manifest, name: str) -> oms.Manifest | None:

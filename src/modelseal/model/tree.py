@@ -10,19 +10,22 @@ from __future__ import annotations
 
 import os
 import stat
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from modelseal.errors import FormatError, shown
-from modelseal.files import not_regular, translated
+from modelseal.files import not_regular, read_fd, translated
 from modelseal.formats import oms
-from modelseal.model import links
+from modelseal.model import hub_cache, links, names
+from modelseal.model.links import Boundary
+from modelseal.model.scope import EVERYTHING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from modelseal.model.links import Parts
+    from modelseal.model.scope import Scope
 
 MAX_FILES = 1_000_000
 MAX_DEPTH = 64
@@ -46,60 +49,109 @@ class OpenFile(NamedTuple):
     size: int
 
 
+class Root(NamedTuple):
+    """A model, open: a folder, and what its links must stay inside, or the `only` file.
+
+    With `is_linked` it is in a cache of the Hugging Face Hub: links are followed, whatever was
+    signed, for the cache is made of them.
+    """
+
+    fd: int
+    boundary: Boundary
+    is_linked: bool = False
+    only: OpenFile | None = None
+
+
 @contextmanager
-def folder(path: Path) -> Iterator[int]:
-    """Give a descriptor of the folder at `path`; the last component must not be a link.
+def folder(path: Path) -> Iterator[Root]:
+    """Give the folder at `path`, open; the last component must not be a link.
 
     Raises:
         UsageError, FormatError, Undecided: missing, a link or no folder, unreadable.
     """
-    with translated(str(path)):
-        fd = os.open(path, _FOLDER_FLAGS)
-    try:
-        yield fd
-    finally:
-        os.close(fd)
+    with ExitStack() as opened:
+        with translated(str(path)):
+            fd = os.open(path, _FOLDER_FLAGS)
+            opened.callback(os.close, fd)
+            place = hub_cache.located(Path(os.path.realpath(path)))
+            if place is None:
+                root = Root(fd, Boundary(fd))
+            else:
+                boundary = opened.enter_context(links.cache_boundary(*place))
+                inner, _ = links.opened(boundary, place[1])
+                opened.callback(os.close, inner)
+                root = Root(inner, boundary, is_linked=True)
+        yield root
 
 
 @contextmanager
 def single(path: Path) -> Iterator[OpenFile]:
     """Give the regular file at `path`, open; its name is the base name.
 
+    A link is refused, unless it is one of those that a cache of the Hugging Face Hub is made of.
+
     Raises:
         UsageError, FormatError, Undecided: as `folder`.
     """
     with translated(str(path)):
-        _check_kind(os.lstat(path).st_mode, str(path))
-        fd = os.open(path, _FILE_FLAGS)
+        mode = os.lstat(path).st_mode
+        place = hub_cache.located(Path(os.path.realpath(path.parent), path.name))
+        if stat.S_ISLNK(mode) and place is not None:
+            with links.cache_boundary(*place) as boundary:
+                where = links.resolved(boundary, place[1], path.name)
+                fd, mode = links.opened(boundary, where)
+        else:
+            _check_kind(mode, str(path))
+            fd = os.open(path, _FILE_FLAGS)
     try:
-        yield OpenFile(path.name, fd, _checked_size(fd, str(path)))
+        yield OpenFile(names.from_disk(path.name), fd, _checked_size(fd, str(path)))
     finally:
         os.close(fd)
 
 
-def walk(
-    root_fd: int, skip: frozenset[str] = frozenset(), *, follow: bool = False
-) -> Iterator[OpenFile]:
-    """Yield every regular file below `root_fd`; each is open until the next is asked for.
+@contextmanager
+def file(path: Path) -> Iterator[Root]:
+    """Give the model that is the one file at `path`; otherwise as `single`."""
+    with single(path) as only:
+        yield Root(only.fd, Boundary(only.fd), path.is_symlink(), only)
 
-    `skip` are names relative to the root that are neither opened nor entered. With `follow`, links
-    that stay inside the root stand for what they lead to, files and folders alike.
+
+def read(path: Path, limit: int, what: str) -> bytes:
+    """Return the bytes of the file at `path`, at most `limit`, such as a bundle inside a model.
 
     Raises:
-        FormatError: a link that is not to be followed, leads out of the root, nowhere or in a
+        FormatError: too large, or as `single`. UsageError, Undecided: as `single`.
+    """
+    with single(path) as file:
+        return read_fd(os.dup(file.fd), limit, what)
+
+
+def walk(
+    root: Root, scope: Scope = EVERYTHING, ignored: list[str] | None = None
+) -> Iterator[OpenFile]:
+    """Yield every regular file of the model that is in `scope`, open until the next is asked for.
+
+    `ignored` gets the names of what is there unsigned and may be.
+
+    Raises:
+        FormatError: a link that is not to be followed, leads out of the model, nowhere or in a
             circle; a special file, a name that is not UTF-8, too many files, too deep.
         Undecided: unreadable or changed meanwhile.
     """
-    return _Walker(root_fd, skip, follow=follow).below(root_fd, "", ((),))
+    if root.only is not None:
+        return iter((root.only,))
+    walker = _Walker(root, scope, [] if ignored is None else ignored)
+    return walker.below(root.fd, "", (root.boundary.model,))
 
 
 class _Walker:
     """One walk: what stays the same all the way down, and how much was met."""
 
-    def __init__(self, root_fd: int, skip: frozenset[str], *, follow: bool) -> None:
-        self._root = root_fd
-        self._skip = skip
-        self._follow = follow
+    def __init__(self, root: Root, scope: Scope, ignored: list[str]) -> None:
+        self._boundary = root.boundary
+        self._follow = scope.follow_links or root.is_linked
+        self._scope = scope
+        self._ignored = ignored
         self._met = 0
 
     def below(self, fd: int, prefix: str, real: tuple[Parts, ...]) -> Iterator[OpenFile]:
@@ -109,22 +161,15 @@ class _Walker:
         """
         if prefix.count("/") > MAX_DEPTH:
             raise FormatError("too-deep", f"The model has folders more than {MAX_DEPTH} deep.")
-        with translated(prefix or "the model folder"), os.scandir(fd) as entries:
-            names = sorted(entry.name for entry in entries)
-        for part in names:
-            name = prefix + part
-            if name in self._skip:
-                continue
-            oms.check_name(name)
-            self._met += 1  # folders too: links can make many of few
-            if self._met > MAX_FILES:
-                raise FormatError("too-many-files", f"The model has more than {MAX_FILES} files.")
+        for name, part in self._listed(fd, prefix):
             where = (*real[-1], part)
             with translated(name):
                 mode = os.stat(part, dir_fd=fd, follow_symlinks=False).st_mode
+                if self._is_ignored(name, mode):
+                    continue
                 if self._follow and stat.S_ISLNK(mode):
-                    where = links.resolved(self._root, where, name)
-                    inner, mode = links.opened(self._root, where)
+                    where = links.resolved(self._boundary, where, name)
+                    inner, mode = links.opened(self._boundary, where)
                 else:
                     _check_kind(mode, name)
                     flags = _FOLDER_FLAGS if stat.S_ISDIR(mode) else _FILE_FLAGS
@@ -135,9 +180,36 @@ class _Walker:
                         raise links.bad_link(name, "leads in a circle")
                     yield from self.below(inner, name + "/", (*real, where))
                 else:
-                    yield OpenFile(name, inner, _checked_size(inner, name))
+                    file = OpenFile(name, inner, _checked_size(inner, name))
+                    if file.size or self._scope.empty_files:
+                        yield file
             finally:
                 os.close(inner)
+
+    def _listed(self, fd: int, prefix: str) -> Iterator[tuple[str, str]]:
+        """Yield the names in the folder `fd` that are in scope: the model's, and the folder's."""
+        with translated(prefix or "the model folder"), os.scandir(fd) as entries:
+            parts = sorted(entry.name for entry in entries)
+        for part in parts:
+            name = prefix + names.from_disk(part)
+            if name in self._scope.skip:
+                continue
+            oms.check_name(name)
+            self._met += 1  # folders too: links can make many of few
+            if self._met > MAX_FILES:
+                raise FormatError("too-many-files", f"The model has more than {MAX_FILES} files.")
+            yield name, part
+
+    def _is_ignored(self, name: str, mode: int) -> bool:
+        if not self._scope.ignore_unsigned:
+            return False
+        kinds = {stat.S_IFDIR: (True,), stat.S_IFLNK: (True, False)}.get(
+            stat.S_IFMT(mode), (False,)
+        )
+        ignored = any(self._scope.ignores(name, folder=folder) for folder in kinds)
+        if ignored:
+            self._ignored.append(name)
+        return ignored
 
 
 def _check_kind(mode: int, name: str) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from modelseal.errors import ModelSealError, PolicyRefused, Undecided, UsageError, shown
 from modelseal.model.diff import ManifestDiff
-from modelseal.model.manifest import BUNDLE_NAMES, DEFAULT_IGNORED
+from modelseal.model.scope import BUNDLE_NAMES, DEFAULT_IGNORED
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -13,9 +13,9 @@ from modelseal import files
 from modelseal.errors import FormatError, ModelSealError, UsageError, shown
 from modelseal.formats import bundle as bundle_format
 from modelseal.formats import dsse, oms
-from modelseal.model import manifest, stat_cache
+from modelseal.model import manifest, scope, stat_cache
 from modelseal.model.find import FILE_SUFFIX, next_bundle
-from modelseal.model.manifest import BUNDLE_NAME, BUNDLE_NAMES, within
+from modelseal.model.scope import BUNDLE_NAME
 from modelseal.signing.signers import NOTED, WHOLE_LIMIT
 from modelseal.verification import managed
 
@@ -85,12 +85,12 @@ def make(
     cache = _notes(path, target, folder=is_folder) if way.update else None
     artifact = b""
     if is_folder:
-        others = (path / name for name in BUNDLE_NAMES)
-        ignored = within(path, (target, *way.ignored, *filter(files.there, others)))
-        _refuse_patterns(ignored)
-        found = manifest.of_folder(path, ignored, progress, way.serialization, cache)
+        links = way.serialization.allow_symlinks
+        to_sign = scope.to_sign(path, way.ignored, bundle=target, follow_links=links)
+        _refuse_patterns(to_sign.skip)
+        found = manifest.of_folder(path, to_sign, progress, way.serialization, cache).manifest
     elif way.files_as_models:
-        found = manifest.of_file(path, progress, way.serialization, cache)
+        found = manifest.of_file(path, progress, way.serialization, cache).manifest
     else:
         artifact, found = _artifact(path, artifact_hash, progress, cache)
     _refuse_control_characters(found)
@@ -138,7 +138,8 @@ def _artifact(
         artifact = _whole(path)
         found = oms.Manifest((oms.Resource(path.name, hashlib.sha256(artifact).digest()),))
     else:
-        found = manifest.of_file(path, progress, oms.Serialization(hash_type=by), cache)
+        how = oms.Serialization(hash_type=by)
+        found = manifest.of_file(path, progress, how, cache).manifest
         artifact = found.resources[0].digest
     if path.stat().st_size == 0:
         raise FormatError(
@@ -188,7 +189,7 @@ def _is_same_artifact(first: bundle_format.Bundle, plan: Plan) -> bool:
     noted, found = first.content, plan.manifest
     by = next((name for name, said in NOTED.items() if said == noted.algorithm), "sha256")
     if by != found.serialization.hash_type:  # another kind of key: the file is read once more
-        found = manifest.of_file(plan.path, how=oms.Serialization(hash_type=by))
+        found = manifest.of_file(plan.path, how=oms.Serialization(hash_type=by)).manifest
     return noted.digest == found.resources[0].digest
 
 

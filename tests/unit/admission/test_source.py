@@ -7,21 +7,25 @@ from datetime import UTC, datetime
 
 from modelseal.admission import source
 from modelseal.formats import oms
-from modelseal.model import manifest
+from modelseal.model import manifest, tree
 from modelseal.model.diff import compare
+from modelseal.model.scope import Scope, of_signed
 from modelseal.trust.signer import Signer
 from modelseal.verification.authenticate import Authenticated
 
 
 def copied(model, into, **how):
-    signed = manifest.of_folder(model, frozenset(), None, oms.serialization(**how))
+    links = Scope(follow_links=how.pop("allow_symlinks", False))
+    contents = manifest.of_folder(model, links, how=oms.serialization(**how))
+    signed = contents.manifest
     found = Authenticated(Signer("a", "b"), datetime.now(UTC), "oms", signed, 0, "test")
     wanted = source.expected(model, found, folder=True)
     into.mkdir()
-    with source.opened(model, wanted, folder=True) as files:
-        assert source.sizes(files).keys() == signed.file_names()
-        assert not compare(signed, source.hashed(files, signed.serialization, None, {}))
-        assert not compare(signed, source.copied(files, signed, into, None))
+    scope, how = of_signed(wanted), signed.serialization
+    with tree.folder(model) as root:
+        assert source.sizes(root, scope).keys() == signed.file_names()
+        assert not compare(contents, source.hashed(root, scope, how, None))
+        assert not compare(contents, source.copied(root, scope, how, into, None))
     return {p.relative_to(into).as_posix(): p for p in into.rglob("*") if p.is_file()}
 
 

@@ -12,19 +12,20 @@ import pytest
 from modelseal.errors import FormatError
 from modelseal.formats import oms
 from modelseal.model import manifest
+from modelseal.model.scope import Scope
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-def names(folder: Path, **how) -> list[str]:
-    found = manifest.of_folder(folder, frozenset({".git"}), None, oms.serialization(**how))
+def names(folder: Path, *, follow_links: bool = False) -> list[str]:
+    found = manifest.of_folder(folder, Scope(follow_links=follow_links)).manifest
     return [r.name for r in found.resources]
 
 
 def refusal(folder: Path) -> FormatError:
     with pytest.raises(FormatError) as refused:
-        names(folder, allow_symlinks=True)
+        names(folder, follow_links=True)
     return refused.value
 
 
@@ -47,13 +48,13 @@ def model(tmp_path: Path) -> Path:
     ],
 )
 def test_files_and_shards_have_the_digests_of_their_bytes(model, hash_type, digest):
-    files = manifest.of_folder(model, frozenset(), None, oms.serialization(hash_type))
+    files = manifest.of_folder(model, how=oms.serialization(hash_type)).manifest
     assert {r.name: r.digest for r in files.resources} == {
         "a:b": digest(b"0123456789" * 5), "empty": digest(b""), "sub/x": digest(b"x"),
     }  # fmt: skip
     how = oms.serialization(hash_type, shard_size=20)
     steps: list[int] = []
-    shards = manifest.of_folder(model, frozenset(), steps.append, how)
+    shards = manifest.of_folder(model, progress=steps.append, how=how).manifest
     whole = digest(b"01234567890123456789")
     assert {r.name: r.digest for r in shards.resources} == {
         "a:b:0:20": whole, "a:b:20:40": whole, "a:b:40:50": digest(b"0123456789"),
@@ -64,11 +65,10 @@ def test_files_and_shards_have_the_digests_of_their_bytes(model, hash_type, dige
 
 def test_a_model_of_one_file_may_be_renamed(model):
     for size in (None, 20):
-        signed = manifest.of_file(model / "a:b", None, oms.serialization(shard_size=size))
+        signed = manifest.of_file(model / "a:b", None, oms.serialization(shard_size=size)).manifest
         (model / "c").write_bytes((model / "a:b").read_bytes())
-        assert manifest.renamed(signed, "c") == manifest.of_file(
-            model / "c", None, signed.serialization
-        )
+        renamed = manifest.of_file(model / "c", None, signed.serialization).manifest
+        assert manifest.renamed(signed, "c") == renamed
 
 
 def test_links_to_files_and_folders_stand_for_what_they_lead_to(model):
@@ -76,7 +76,7 @@ def test_links_to_files_and_folders_stand_for_what_they_lead_to(model):
     (model / "folder").symlink_to("sub")
     (model / "sub" / "up").symlink_to("../empty")
     (model / "again").symlink_to("folder/up")
-    assert names(model, allow_symlinks=True) == [
+    assert names(model, follow_links=True) == [
         "a:b", "again", "empty", "folder/up", "folder/x", "link", "sub/up", "sub/x",
     ]  # fmt: skip
     with pytest.raises(FormatError, match="symbolic link"):
@@ -85,10 +85,11 @@ def test_links_to_files_and_folders_stand_for_what_they_lead_to(model):
 
 def test_what_is_behind_a_linked_folder_is_compared(model):
     (model / "folder").symlink_to("sub")
-    how = oms.serialization(allow_symlinks=True)
-    before = manifest.of_folder(model, frozenset(), None, how)
+    scope = Scope(follow_links=True)
+    before = manifest.of_folder(model, scope).manifest
+    assert before.serialization.allow_symlinks
     (model / "sub" / "x").write_bytes(b"changed")
-    after = manifest.of_folder(model, frozenset(), None, how)
+    after = manifest.of_folder(model, scope).manifest
     assert {r.name for r in before.resources} == {r.name for r in after.resources}
     assert len(set(before.resources) - set(after.resources)) == 2
 
@@ -139,7 +140,7 @@ def test_a_link_to_a_fifo_is_refused(model):
 
 
 def test_a_sparse_file_of_any_size_is_not_cut_into_any_number_of_shards(model):
-    signed = manifest.of_folder(model, how=oms.serialization(shard_size=20))
+    signed = manifest.of_folder(model, how=oms.serialization(shard_size=20)).manifest
     with (model / "sub" / "x").open("wb") as file:
         file.truncate(2**43)
     with pytest.raises(FormatError) as refused:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from modelseal.errors import FormatError, ModelSealError, Undecided, UsageError
-from modelseal.model import manifest
+from modelseal.model import manifest, scope
 from modelseal.model.diff import compare
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def test_every_file_is_listed_with_its_digest(tmp_path: Path) -> None:
     (tmp_path / "a.bin").write_bytes(b"a" * 3_000_000)
     (tmp_path / "sub" / "deep" / "b").write_bytes(b"")
     (tmp_path / ".hidden").write_bytes(b"h")
-    found = manifest.of_folder(tmp_path)
+    found = manifest.of_folder(tmp_path).manifest
     assert [(r.name, r.digest) for r in found.resources] == [
         (".hidden", hashlib.sha256(b"h").digest()),
         ("a.bin", hashlib.sha256(b"a" * 3_000_000).digest()),
@@ -45,7 +45,8 @@ def test_defaults_are_ignored_at_the_top_only(tmp_path: Path) -> None:
         (folder / ".git").mkdir(parents=True)
         (folder / ".git" / "x").write_bytes(b"x")
     (tmp_path / "model.sig").write_bytes(b"s")
-    assert [r.name for r in manifest.of_folder(tmp_path).resources] == ["sub/.git/x"]
+    found = manifest.of_folder(tmp_path, scope.to_sign(tmp_path)).manifest
+    assert [r.name for r in found.resources] == ["sub/.git/x"]
 
 
 def test_progress_counts_bytes(tmp_path: Path) -> None:
@@ -135,7 +136,9 @@ def test_deep_folders_are_bounded(tmp_path: Path) -> None:
 def test_a_large_file_is_read_ahead_to_the_same_digest(tmp_path: Path) -> None:
     data = os.urandom(1_000_003) * 70
     (tmp_path / "a").write_bytes(data)
-    assert manifest.of_folder(tmp_path).resources[0].digest == hashlib.sha256(data).digest()
+    assert (
+        manifest.of_folder(tmp_path).manifest.resources[0].digest == hashlib.sha256(data).digest()
+    )
 
 
 @pytest.mark.parametrize("size", [3_000_000, 70_000_000])

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The cache of the Hugging Face Hub, whose snapshots are links to files beside them.
+
+Source: huggingface_hub 0.8 to 2.4, `file_download.py` and `utils/_shared_blobs.py`:
+
+    CACHE/models--ORG--NAME/snapshots/COMMIT/FILE    a link to ../../blobs/HASH
+    CACHE/models--ORG--NAME/blobs/HASH               a file, or a link to ../../blobs/XX/XET_HASH
+    CACHE/blobs/XX/XET_HASH                          a file that several repositories share
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from modelseal.model.links import Parts
+
+_REPOSITORY = re.compile(r"(models|datasets|spaces|kernels)--.+", re.DOTALL)
+_SHARED_PREFIX = re.compile(r"[0-9a-f]{2}")
+_SHARED = re.compile(r"[0-9a-f]{64}")
+_BLOBS = "blobs"
+
+
+def located(real: Path) -> tuple[Path, Parts] | None:
+    """Return the cache that the folder at the real path `real` is in, and where in it.
+
+    None unless the folder is a snapshot or inside one.
+    """
+    parts = real.parts
+    for at in range(len(parts) - 3, 0, -1):
+        if parts[at + 1] == "snapshots" and _REPOSITORY.fullmatch(parts[at]):
+            return Path(*parts[:at]), parts[at:]
+    return None
+
+
+def may_lead_to(repository: str, target: Parts) -> bool:
+    """Return whether a link of a snapshot may lead by or to `target`, a path below the cache.
+
+    Into its own repository, or to a shared file, which no other name in the cache can pass for.
+    """
+    if not target or target[0] == repository:
+        return True
+    patterns = (None, _SHARED_PREFIX, _SHARED)
+    if target[0] != _BLOBS or len(target) > len(patterns):
+        return False
+    return all(p is None or p.fullmatch(part) for p, part in zip(patterns, target, strict=False))

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which names of a folder belong to a model: decided here, for whoever signs, verifies or admits.
+
+Names are relative to the model and `/`-separated, as a manifest has them. A folder that is skipped
+is skipped with all that is in it.
+"""
+
+from __future__ import annotations
+
+import os
+from bisect import bisect_left
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from modelseal.files import there
+from modelseal.model import names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from modelseal.formats import oms
+
+BUNDLE_NAME = "model.sig"
+MOST_BUNDLES = 9  # signatures over one model
+# Further signatures lie beside the first, by the order in which they were made.
+BUNDLE_NAMES = frozenset({BUNDLE_NAME, *(f"{BUNDLE_NAME}.{n}" for n in range(2, MOST_BUNDLES + 1))})
+
+# What model-signing leaves out at the top of a model by default: a checkout's own files.
+DEFAULT_IGNORED = frozenset({".git", ".gitattributes", ".github", ".gitignore", BUNDLE_NAME})
+
+
+class Scope(NamedTuple):
+    """Which files of a folder are compared, copied or signed.
+
+    `skip` are the names that are neither opened nor entered. With `follow_links`, links that stay
+    inside the model stand for what they lead to. `signed` are the names of the files that were
+    signed, sorted; None if it is still to be decided what is signed. Files that are not among them
+    may be there if `ignore_unsigned` covers them; see `ignores`.
+    """
+
+    skip: frozenset[str] = frozenset()
+    follow_links: bool = False
+    signed: tuple[str, ...] | None = None
+    ignore_unsigned: tuple[str, ...] = ()
+    empty_files: bool = True  # false by shards, which have no place for a file without bytes
+
+    def is_signed(self, name: str) -> bool:
+        """Return whether the file `name` was signed, or is to be."""
+        return self.signed is None or _has(self.signed, name)
+
+    def ignores(self, name: str, *, folder: bool) -> bool:
+        """Return whether the file or folder `name` may be there unsigned: it is not looked into.
+
+        A pattern is a glob over the whole name in which `*` also stands for `/`: `*.tmp` covers
+        `a/b.tmp`. A pattern that ends in `/` covers the folders of that name with all that is in
+        them: `.cache/` covers `.cache/a/b` but not `sub/.cache/a`, which `*/.cache/` covers. A file
+        that was signed is always compared, and a folder with such a file always entered.
+        """
+        if not self.ignore_unsigned or self.signed is None:
+            return False
+        if _has(self.signed, name) or _has_below(self.signed, name):
+            return False
+        return any(
+            fnmatchcase(name, pattern[:-1] if folder else pattern)
+            for pattern in self.ignore_unsigned
+            if pattern.endswith("/") == folder
+        )
+
+
+EVERYTHING = Scope()
+
+
+def of_signed(
+    signed: oms.Manifest,
+    *,
+    bundle_names: Iterable[str] = (),
+    ignore_unsigned: Iterable[str] = (),
+) -> Scope:
+    """Return the scope of a model that was `signed`, to be compared in place or copied.
+
+    Skipped are a checkout's own files, bundles (`bundle_names` are those of other names), and what
+    the signer recorded as left out; but nothing that is signed or that has something signed in it.
+    Every other file that nobody signed is a difference, unless `ignore_unsigned` covers it.
+    """
+    listed = tuple(sorted(signed.file_names()))
+    left_out = DEFAULT_IGNORED | BUNDLE_NAMES | {*bundle_names, *signed.ignored}
+    skip = {name for name in left_out if not _has(listed, name) and not _has_below(listed, name)}
+    how = signed.serialization
+    return Scope(
+        frozenset(skip),
+        how.allow_symlinks,
+        listed,
+        tuple(ignore_unsigned),
+        empty_files=how.shard_size is None,
+    )
+
+
+def to_sign(
+    folder: Path,
+    ignored: Sequence[Path] = (),
+    *,
+    bundle: Path | None = None,
+    follow_links: bool = False,
+) -> Scope:
+    """Return the scope of the model in `folder` that is about to be signed or listed.
+
+    Skipped are a checkout's own files, the bundles that are there, the `bundle` that will be, and
+    the paths in `ignored`. What is skipped is recorded in the signature.
+
+    Raises:
+        Undecided: cannot tell which bundles are there.
+    """
+    bundles = filter(there, (folder / name for name in BUNDLE_NAMES))
+    left_out = (*ignored, *bundles) if bundle is None else (*ignored, *bundles, bundle)
+    return Scope(DEFAULT_IGNORED | names_in(folder, left_out), follow_links)
+
+
+def names_in(folder: Path, paths: Iterable[Path]) -> frozenset[str]:
+    """Return the names that those of `paths` which are inside the model `folder` have in it."""
+    root = os.path.realpath(folder)
+    found = set()
+    for path in paths:
+        place = _real_place(path)
+        if place.is_relative_to(root):
+            found.add(names.of_path(place.relative_to(root)))
+    return frozenset(found - {"."})
+
+
+def _real_place(path: Path) -> Path:
+    """Return where `path` really is, a link in its last component left as it is."""
+    if path.name in {"", ".."}:
+        return Path(os.path.realpath(path))
+    return Path(os.path.realpath(path.parent), path.name)
+
+
+def _has(listed: tuple[str, ...], name: str) -> bool:
+    place = bisect_left(listed, name)
+    return place < len(listed) and listed[place] == name
+
+
+def _has_below(listed: tuple[str, ...], folder: str) -> bool:
+    place = bisect_left(listed, f"{folder}/")
+    return place < len(listed) and listed[place].startswith(f"{folder}/")

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which names of a folder belong to a model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from modelseal.formats import oms
+from modelseal.model import manifest, scope
+from modelseal.model.diff import ManifestDiff, compare
+from modelseal.model.scope import Scope
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def signed(*names: str, ignored: tuple[str, ...] = (), **how) -> oms.Manifest:
+    resources = [oms.Resource(name, name.encode().ljust(32, b"\0")) for name in names]
+    return oms.manifest(resources, ignored, oms.serialization(**how))
+
+
+def write(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(name)
+
+
+def differs(folder: Path, names: tuple[str, ...], **options) -> ManifestDiff:
+    """Return what differs in `folder` if only `names` were signed."""
+    found = manifest.of_folder(folder, Scope(frozenset(), signed=tuple(sorted(names)))).manifest
+    listed = oms.Manifest(tuple(r for r in found.resources if r.name in names))
+    contents = manifest.of_folder(folder, scope.of_signed(listed, **options))
+    return compare(manifest.Contents(listed), contents)
+
+
+def test_a_checkouts_own_files_and_bundles_are_skipped() -> None:
+    found = scope.of_signed(signed("a"), bundle_names=("a.oms.sig",))
+    assert found.skip >= {".git", ".github", ".gitattributes", ".gitignore", "a.oms.sig"}
+    assert found.skip >= {"model.sig", "model.sig.2", "model.sig.9"}
+    assert "model.sig.10" not in found.skip
+
+
+@pytest.mark.parametrize(
+    "name", [".gitattributes", ".git/x", ".github/workflows/x", "model.sig", "model.sig.2"]
+)
+def test_nothing_that_was_signed_is_skipped(name: str) -> None:
+    found = scope.of_signed(signed("a", name, ignored=(name,)))
+    assert name.partition("/")[0] not in found.skip
+    assert name not in found.skip
+
+
+def test_names_that_only_begin_alike_are_not_in_a_folder() -> None:
+    assert ".git" in scope.of_signed(signed(".git-x", ".github/a", ".gita/b")).skip
+
+
+def test_what_the_signer_left_out_is_skipped(tmp_path: Path) -> None:
+    write(tmp_path, "a", "cache/x/y", "b")
+    found = scope.of_signed(signed("a", ignored=("cache",)))
+    assert [r.name for r in manifest.of_folder(tmp_path, found).manifest.resources] == ["a", "b"]
+
+
+def test_every_other_file_that_nobody_signed_is_a_difference(tmp_path: Path) -> None:
+    write(tmp_path, "a", "sub/model.sig", "sub/.git/x", "model.sig.10", ".DS_Store", "model.sig")
+    found = differs(tmp_path, ("a",))
+    assert found.added == (".DS_Store", "model.sig.10", "sub/.git/x", "sub/model.sig")
+    assert found.only_added
+
+
+def test_a_file_that_nobody_signed_is_not_read(tmp_path: Path) -> None:
+    write(tmp_path, "a")
+    (tmp_path / "huge").touch()
+    with (tmp_path / "huge").open("wb") as file:
+        file.truncate(2**43)
+    found = differs(tmp_path, ("a",))
+    assert (found.added, found.sizes[0].new) == (("huge",), 2**43)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "covered"),
+    [
+        (".DS_Store", {".DS_Store"}),
+        ("*.DS_Store", {".DS_Store", "sub/.DS_Store"}),
+        (".cache/", {".cache"}),
+        (".cache/*", {".cache/hub/x", ".cache/y"}),
+        ("*.cache/", {".cache", "sub/.cache"}),
+        (".cache", set()),
+        ("*/", {".cache", "sub"}),
+        ("*", {".DS_Store", ".cache/hub/x", ".cache/y", "sub/.DS_Store", "sub/.cache/z"}),
+        ("[.]DS_?tore", {".DS_Store"}),
+        ("", set()),
+        ("/", set()),
+    ],
+)
+def test_patterns_of_what_may_be_there_unsigned(tmp_path: Path, pattern: str, covered) -> None:
+    write(tmp_path, "a", ".DS_Store", ".cache/hub/x", ".cache/y", "sub/.DS_Store", "sub/.cache/z")
+    found = differs(tmp_path, ("a",), ignore_unsigned=(pattern,))
+    assert set(found.ignored_unsigned) == covered
+    everything = {".DS_Store", ".cache/hub/x", ".cache/y", "sub/.DS_Store", "sub/.cache/z"}
+    inside = {name for name in everything for c in covered if name == c or name.startswith(c + "/")}
+    assert set(found.added) == everything - inside
+
+
+def test_what_was_signed_is_compared_whatever_may_be_unsigned(tmp_path: Path) -> None:
+    write(tmp_path, "a", "sub/b", "sub/c")
+    found = scope.of_signed(signed("a", "sub/b"), ignore_unsigned=("*", "*/"))
+    contents = manifest.of_folder(tmp_path, found)
+    assert [r.name for r in contents.manifest.resources] == ["a", "sub/b"]
+    assert contents.ignored_unsigned == ("sub/c",)
+    assert compare(manifest.Contents(signed("a", "sub/b")), contents).changed == ("a", "sub/b")
+
+
+def test_to_sign_leaves_out_bundles_that_are_there_and_the_one_to_come(tmp_path: Path) -> None:
+    write(tmp_path, "a", "model.sig.3", "sub/x")
+    found = scope.to_sign(tmp_path, [tmp_path / "sub"], bundle=tmp_path / "sub2" / "my.sig")
+    assert found.skip == scope.DEFAULT_IGNORED | {"model.sig.3", "sub", "sub2/my.sig"}
+    assert found.signed is None
+
+
+def test_names_of_paths_inside_a_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tmp_path / "model"
+    write(model, "a", "sub/b")
+    (model / "link").symlink_to("/etc")
+    (tmp_path / "other").symlink_to(model)
+    paths = [model / "link", tmp_path / "other" / "a", model / "sub" / ".." / "a", model, tmp_path]
+    assert scope.names_in(model, paths) == {"link", "a"}
+    monkeypatch.chdir(model / "sub")
+    assert scope.names_in(model, [model / "sub" / "..", model.joinpath("sub/b")]) == {"sub/b"}
