@@ -51,7 +51,7 @@ def test_it_verifies_and_notices_a_change(kind, tmp_path):
     verdict = legacy.verdict()
     assert verdict, verdict
     assert verdict.not_signed == tuple(legacy.about.get("ignored", ()))
-    assert not verdict.authenticated.notes
+    assert not verdict.signatures[0].notes
     (legacy.model / "a").write_text("changed")
     # An Ed25519 key signs the file itself, so there is no digest to compare first.
     whole = kind.name.startswith("ed25519")
@@ -81,7 +81,7 @@ def test_what_witnesses_saw_is_in_the_verdict(kind, tmp_path):
     verdict = Legacy(kind, tmp_path).verdict()
     words = kind.name.split("-")
     logged = "logged" in words or "keyless" in words
-    assert (verdict.authenticated.log_index is not None) == logged
+    assert (verdict.log_index is not None) == logged
     assert (verdict.time is not None) == (logged or "timestamped" in words)
 
 

@@ -15,7 +15,8 @@ from private_ca import FUTURE, PAST, VALID, chain, leaf
 
 from modelseal.admission.verify import differences
 from modelseal.policy.evaluate import evaluate
-from modelseal.policy.rules import AcceptedIdentity, Policy, Rule
+from modelseal.policy.rules import Policy, Rule
+from modelseal.policy.signers import AcceptedIdentity
 from modelseal.trust import keys
 from modelseal.verification import managed
 
@@ -95,7 +96,8 @@ def test_recorded_ignores_are_shown_and_can_be_refused(model, key):
     who = AcceptedIdentity("release", found.signer.subject, found.signer.issuer)
     diff = differences(model, found, bundle)
     for allowed, code in (((), "ignored-not-allowed"), (("real",), "accepted")):
-        policy = Policy((who,), (Rule(("*",), ("release",), allowed),))
+        rule = Rule(models=("*",), signers=("release",), allow_ignored=allowed)
+        policy = Policy(signers=(who,), rules=(rule,))
         assert evaluate("model", found, diff, policy).code == code
 
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from modelseal.errors import FormatError
 from modelseal.policy import document
-from modelseal.policy.rules import AcceptedIdentity, Policy, Rule
+from modelseal.policy.rules import Policy, Rule
+from modelseal.policy.signers import AcceptedIdentity
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
 
@@ -20,10 +21,15 @@ def policies(draw):
     signers = tuple(AcceptedIdentity(name, draw(TEXT), draw(TEXT)) for name in names)
     chosen = st.lists(st.sampled_from(names), min_size=1, max_size=3).map(tuple)
     strings = st.lists(TEXT, min_size=1, max_size=3).map(tuple)
-    rules = draw(st.lists(st.builds(Rule, strings, chosen, st.just(()) | strings), max_size=3))
+    rules = draw(
+        st.lists(
+            st.builds(Rule, models=strings, signers=chosen, allow_ignored=st.just(()) | strings),
+            max_size=3,
+        )
+    )
     runtimes = draw(st.just(()) | strings)
     root = draw(st.none() | st.just(Path("/etc/x y/\N{SNOWMAN}.json")))
-    return Policy(signers, tuple(rules), runtimes, root)
+    return Policy(signers=signers, rules=tuple(rules), runtimes=runtimes, trust_root=root)
 
 
 @given(policies())

@@ -7,7 +7,7 @@ together, and what one of those signers did sign none of the others can leave ou
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,8 @@ from modelseal.formats import bundle as bundle_format
 from modelseal.model.diff import ManifestDiff
 from modelseal.model.find import find_bundles
 from modelseal.policy.evaluate import evaluate
-from modelseal.policy.rules import AcceptedIdentity, Policy, Rule
+from modelseal.policy.rules import Policy
+from modelseal.policy.signers import AcceptedIdentity
 from modelseal.policy.verdict import Check, Verdict, from_error
 from modelseal.trust import trust_root as trust
 from modelseal.verification.authenticate import Authenticated, authenticate
@@ -131,7 +132,7 @@ def _check_threshold(threshold: int, count: int) -> None:
 
 def _policy(signers: Iterable[tuple[str, str]]) -> Policy:
     named = tuple(AcceptedIdentity(str(n), *pair) for n, pair in enumerate(sorted(signers)))
-    return Policy(named, (Rule(("*",), tuple(one.name for one in named), ("*",)),))
+    return Policy.for_signers(named)
 
 
 def _judged(
@@ -149,7 +150,7 @@ def _judged(
         together = [list(group.values()) for group in groups.values()]
         best = max(together, key=len, default=[])
         if len(best) < threshold:
-            return _too_few(path, best, threshold, refused)._replace(believed=believed)
+            return replace(_too_few(path, best, threshold, refused), trust=believed)
         # Groups are over different files: of those that are enough at most one fits what is there.
         verdicts = [
             _compared(path, group, refused, progress)
@@ -209,7 +210,7 @@ def _compared(
     message = verdict.message
     if verdict:
         message = f"Signed by {len(group)}: {', '.join(_named(one) for one in group)}."
-    return verdict._replace(message=message, checks=(*verdict.checks, *more, *refused))
+    return replace(verdict, message=message, checks=(*verdict.checks, *more, *refused))
 
 
 def _too_few(path: Path, best: list[_Found], wanted: int, refused: tuple[Check, ...]) -> Verdict:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -165,7 +166,7 @@ def _noted(verdict: Verdict, cache: StatCache | None) -> Verdict:
     if cache is None:
         return verdict
     said = f"{cache.unread} of the files were not read: they look as when they were last signed"
-    return verdict._replace(checks=(*verdict.checks, Check(STAT_CACHE, passed=True, detail=said)))
+    return replace(verdict, checks=(*verdict.checks, Check(STAT_CACHE, passed=True, detail=said)))
 
 
 def differences(

@@ -30,15 +30,13 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from modelseal.errors import FormatError, shown
 from modelseal.files import read_bounded
-from modelseal.policy.rules import AcceptedIdentity, Policy, Rule
-from modelseal.verification.authenticate import VERIFIERS
+from modelseal.policy.rules import VERIFIERS, Policy, Rule
+from modelseal.policy.signers import AcceptedIdentity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from modelseal.verification.authenticate import Verifier
-
-__all__ = ["AcceptedIdentity", "Policy", "Rule", "load", "parse", "to_toml"]
+    from modelseal.policy.rules import Verifier
 
 LIMIT = 1024 * 1024  # bytes
 VERSION = 1
@@ -104,7 +102,13 @@ class _Reader:
             runtimes = self._strings(mlserver, "mlserver", "runtimes")
         signers = self._signers(document)
         rules = self._rules(document, {signer.name for signer in signers})
-        return Policy(signers, rules, runtimes, trust_root, verifier)
+        return Policy(
+            signers=signers,
+            rules=rules,
+            runtimes=runtimes,
+            trust_root=trust_root,
+            verifier=verifier,
+        )
 
     def _verifier(self, trust: dict[str, Any]) -> Verifier:
         name = self._member(trust, "trust", "verifier", str)
@@ -134,10 +138,11 @@ class _Reader:
             if not isinstance(table, dict):
                 self._fail("", "rule", "The policy's 'rule' must be tables, [[rule]]")
             self._known(table, where, ("models", "signers", "allow_ignored"))
+            ignored = "allow_ignored"
             rule = Rule(
-                self._strings(table, where, "models"),
-                self._strings(table, where, "signers"),
-                self._strings(table, where, "allow_ignored") if "allow_ignored" in table else (),
+                models=self._strings(table, where, "models"),
+                signers=self._strings(table, where, "signers"),
+                allow_ignored=self._strings(table, where, ignored) if ignored in table else (),
             )
             for name in rule.signers:
                 if name not in known:
@@ -219,6 +224,8 @@ def to_toml(policy: Policy) -> str:
         lines += ["", "[trust]", f"root = {_quoted(str(policy.trust_root))}"]
         lines += [f"verifier = {_quoted(policy.verifier)}"]
     for signer in policy.signers:
+        if not isinstance(signer, AcceptedIdentity):
+            raise NotImplementedError
         lines += ["", f"[signers.{_quoted(signer.name)}]"]
         lines += [f"identity = {_quoted(signer.identity)}", f"issuer = {_quoted(signer.issuer)}"]
     for rule in policy.rules:

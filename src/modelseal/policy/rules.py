@@ -1,44 +1,82 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An operator's rules as values: which signers are accepted for which models."""
+"""An operator's rules as values: which signers are accepted for which models.
+
+Command-line flags, Python arguments and the policy document all become these values.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal
+
+from modelseal.errors import UsageError, shown
+from modelseal.policy.signers import AcceptedIdentity, AcceptedKey
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime, timedelta
     from pathlib import Path
 
-    from modelseal.trust.signer import Signer
-    from modelseal.verification.authenticate import Verifier
+    from modelseal.policy.signers import AcceptedSigner
+    from modelseal.verification.authentic import Authentic
+
+Mode = Literal["enforce", "warn"]
+Symlinks = Literal["signed", "deny", "allow"]
+Rollback = Literal["allow", "deny"]
+Verifier = Literal["modelseal", "sigstore", "both"]
+
+MODES: tuple[Mode, ...] = ("enforce", "warn")
+SYMLINKS: tuple[Symlinks, ...] = ("signed", "deny", "allow")
+ROLLBACK: tuple[Rollback, ...] = ("allow", "deny")
+VERIFIERS: tuple[Verifier, ...] = ("modelseal", "sigstore", "both")
 
 EXPECTED = "expected"  # what `Policy.for_signer` calls its one signer
 
 
-class AcceptedIdentity(NamedTuple):
-    """One accepted signer: subject and issuer, both compared exactly."""
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """What must hold for the models whose name matches one of the globs in `models`.
 
-    name: str
-    identity: str
-    issuer: str
+    At least `threshold` of the accepted signers named in `signers` must have signed the same files.
 
-    def is_(self, found: Signer) -> bool:
-        """Return whether `found` is this signer."""
-        return (found.subject, found.issuer) == (self.identity, self.issuer)
-
-    def __str__(self) -> str:
-        return f"{self.identity} ({self.issuer})"
-
-
-class Rule(NamedTuple):
-    """For models whose name matches one of the `models` globs, the names of accepted signers.
-
-    Paths that the signer left out must match one of the `allow_ignored` globs.
+    - `allow_ignored`: globs over what the signers may have left out of the signature.
+    - `ignore_unsigned`: patterns of files that may be there unsigned (`model.scope`).
+    - `symlinks`: "signed", as the signers recorded it; "deny" and "allow" overrule that.
+    - `formats`: what the contents of each file may be; if empty, anything.
+    - `max_age`: how long ago the signature may have been made.
+    - `not_before`, `not_after`: when it must have been made, inclusive. All three compare a time
+      that a log or a timestamp authority vouches for.
+    - `digests`: the accepted versions, as `version_digests` names them; if empty, any.
+    - `rollback`: "deny" never accepts a version signed before the newest that was accepted.
+    - `mode`: "warn" accepts what the rule refuses, and says so.
     """
 
     models: tuple[str, ...]
     signers: tuple[str, ...]
+    threshold: int = 1
     allow_ignored: tuple[str, ...] = ()
+    ignore_unsigned: tuple[str, ...] = ()
+    symlinks: Symlinks = "signed"
+    formats: tuple[str, ...] = ()
+    max_age: timedelta | None = None
+    not_before: datetime | None = None
+    not_after: datetime | None = None
+    digests: tuple[str, ...] = ()
+    rollback: Rollback = "allow"
+    mode: Mode = "enforce"
+
+    def __post_init__(self) -> None:
+        count = len(set(self.signers))
+        if not 1 <= self.threshold <= count:
+            message = f"A threshold of {self.threshold} makes no sense with {count} signers."
+            raise UsageError("bad-threshold", message, "It is 1 to as many as are given.")
+
+    @property
+    def needs_time(self) -> bool:
+        """Return whether only signatures with a trusted time can fulfil this rule."""
+        limits = (self.max_age, self.not_before, self.not_after)
+        return self.rollback == "deny" or any(limit is not None for limit in limits)
 
     def covers(self, model: str) -> bool:
         """Return whether this rule is about `model`; case matters on every system."""
@@ -49,33 +87,154 @@ class Rule(NamedTuple):
         return any(fnmatchcase(path, pattern) for pattern in self.allow_ignored)
 
 
-class Policy(NamedTuple):
-    """Rules in order, the first that covers a model decides; a model without a rule is refused.
+@dataclass(frozen=True, kw_only=True)
+class Revocation:
+    """Signatures that no longer count, or versions that are no longer accepted, and why.
 
-    `runtimes` are the import paths that a server may run; `trust_root` is the trusted root to
-    believe, when the policy names one; `verifier` says whose checks of a signature count.
+    A signature is revoked if all that is given here is true of it. `digest` is that of a version,
+    or of one file in it; `signer` names an accepted signer, `identity` is the exact subject of one
+    signature; `key` is a fingerprint, "sha256:HEX". `not_before` and `not_after` are about the
+    trusted times of the signature, inclusive; a signature without any may be from then.
     """
 
-    signers: tuple[AcceptedIdentity, ...]
+    reason: str
+    digest: str | None = None
+    signer: str | None = None
+    identity: str | None = None
+    key: str | None = None
+    log_index: int | None = None
+    not_before: datetime | None = None
+    not_after: datetime | None = None
+
+    def __post_init__(self) -> None:
+        given = (
+            self.digest, self.signer, self.identity, self.key, self.log_index, self.not_before,
+            self.not_after,
+        )  # fmt: skip
+        if all(one is None for one in given):
+            message = "A revocation must say what is revoked."
+            raise UsageError("bad-revocation", message, "Give a digest, a signer, a key or a time.")
+
+    def revokes(self, signature: Authentic, accepted: Sequence[AcceptedSigner]) -> bool:
+        """Return whether `signature` no longer counts; `accepted` are the signers of the policy."""
+        who = signature.signer
+        named = (one for one in accepted if one.name == self.signer)
+        logged = signature.logged.log_index if signature.logged else None
+        return (
+            (self.digest is None or self.digest in digests_of(signature))
+            and (self.signer is None or any(one.accepts(who) for one in named))
+            and (self.identity is None or who.subject == self.identity)
+            and (self.key is None or (who.kind == "key" and who.subject == self.key))
+            and (self.log_index is None or logged == self.log_index)
+            and self._was_within(signature)
+        )
+
+    def _was_within(self, signature: Authentic) -> bool:
+        """Return whether the signature may have been made in the window."""
+        if not signature.times:
+            return True
+        # An earlier signature can be shown to somebody later, never the other way round.
+        before = self.not_after is not None and signature.times[0] > self.not_after
+        after = self.not_before is not None and signature.times[0] < self.not_before
+        return not before and not after
+
+
+def digests_of(signature: Authentic) -> frozenset[str]:
+    """Return what may name the signed version or a file of it: "sha256:HEX" and the like."""
+    manifest = signature.manifest
+    word = manifest.serialization.hash_type
+    files = (f"{word}:{resource.digest.hex()}" for resource in manifest.resources)
+    return frozenset({*version_digests(signature), *files})
+
+
+def version_digests(signature: Authentic) -> frozenset[str]:
+    """Return what names the signed version as a whole: the root digest; of one file also its own.
+
+    The root is what `modelseal digest` prints, the other what `sha256sum FILE` does.
+    """
+    manifest = signature.manifest
+    found = {f"sha256:{manifest.root().hex()}"}
+    if len(manifest.resources) == 1 and manifest.serialization.shard_size is None:
+        word = manifest.serialization.hash_type
+        found.add(f"{word}:{manifest.resources[0].digest.hex()}")
+    return frozenset(found)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """Rules in order, the first that covers a model decides; a model without a rule is refused.
+
+    `runtimes` are the import paths that a server may run; `trust_root` is the file of the trusted
+    root to believe, when the policy names one; `verifier` says whose checks of a signature count.
+
+    Raises:
+        UsageError: its parts do not go together.
+    """
+
+    signers: tuple[AcceptedSigner, ...]
     rules: tuple[Rule, ...]
+    revoked: tuple[Revocation, ...] = ()
     runtimes: tuple[str, ...] = ()
     trust_root: Path | None = None
     verifier: Verifier = "modelseal"
 
+    def __post_init__(self) -> None:
+        names = [signer.name for signer in self.signers]
+        if len(set(names)) != len(names):
+            raise UsageError("bad-policy", "Two signers of the policy have the same name.")
+        for name in (name for rule in self.rules for name in rule.signers):
+            if name not in names:
+                message = f"A rule names the signer '{shown(name)}', who is not defined."
+                raise UsageError("bad-policy", message, "Add the signer, or correct the name.")
+        for revocation in self.revoked:
+            if revocation.signer is not None and revocation.signer not in names:
+                message = f"A revocation names '{shown(revocation.signer)}', who is not defined."
+                raise UsageError("bad-policy", message, "Add the signer, or correct the name.")
+        others = [one for one in self.signers if not isinstance(one, AcceptedIdentity)]
+        if self.verifier != "modelseal" and others:
+            what = "a key" if isinstance(others[0], AcceptedKey) else "a certificate of a CA"
+            raise UsageError(
+                "verifier-identities-only",
+                f"The verifier '{self.verifier}' checks identities only, and "
+                f"'{shown(others[0].name)}' is {what}.",
+                'Use the verifier "modelseal" for keys and certificates.',
+            )
+
     @classmethod
     def for_signer(cls, identity: str, issuer: str, verifier: Verifier = "modelseal") -> Policy:
         """Return the policy that accepts this one signer for every model, whatever is left out."""
-        signer, rule = (
-            AcceptedIdentity(EXPECTED, identity, issuer),
-            Rule(("*",), (EXPECTED,), ("*",)),
+        return cls.for_signers([AcceptedIdentity(EXPECTED, identity, issuer)], verifier=verifier)
+
+    @classmethod
+    def for_signers(
+        cls,
+        signers: Sequence[AcceptedSigner],
+        threshold: int = 1,
+        *,
+        verifier: Verifier = "modelseal",
+        ignore_unsigned: Sequence[str] = (),
+    ) -> Policy:
+        """Return the policy that wants `threshold` of these signers for every model.
+
+        What they left out of the signature is accepted, and reported.
+
+        Raises:
+            UsageError: the threshold is not 1 to their number, or see `Policy`.
+        """
+        rule = Rule(
+            models=("*",),
+            signers=tuple(signer.name for signer in signers),
+            threshold=threshold,
+            allow_ignored=("*",),
+            ignore_unsigned=tuple(ignore_unsigned),
         )
-        return cls((signer,), (rule,), verifier=verifier)
+        return cls(signers=tuple(signers), rules=(rule,), verifier=verifier)
 
     def rule_for(self, model: str) -> Rule | None:
         """Return the first rule that covers `model`."""
         return next((rule for rule in self.rules if rule.covers(model)), None)
 
-    def accepted_by(self, rule: Rule) -> tuple[AcceptedIdentity, ...]:
+    def accepted_by(self, rule: Rule) -> tuple[AcceptedSigner, ...]:
         """Return the signers that `rule` accepts, in its order."""
         known = {signer.name: signer for signer in self.signers}
-        return tuple(known[name] for name in rule.signers)
+        return tuple(known[name] for name in dict.fromkeys(rule.signers))

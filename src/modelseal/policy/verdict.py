@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from modelseal.errors import ModelSealError, PolicyRefused, Undecided, UsageError, shown
@@ -12,13 +13,16 @@ from modelseal.model.scope import BUNDLE_NAMES, DEFAULT_IGNORED
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from modelseal.formats.oms import Manifest
     from modelseal.trust.signer import Signer
-    from modelseal.verification.authenticate import Authenticated
+    from modelseal.verification.authentic import Authentic, Kind
 
 Status = Literal["accepted", "refused", "undecided"]
-_COLOURS = {"accepted": "#1a7f37", "refused": "#cf222e", "undecided": "#9a6700"}
+SCHEMA = 1  # of `Verdict.to_dict`; grows when a key goes or changes its meaning
 NOTE = "note"  # the check that says what is unusual about a good signature
 STAT_CACHE = "stat cache"  # the check that says that files were believed unread
+_SAME = ManifestDiff()
+_COLOURS = {"accepted": "#1a7f37", "refused": "#cf222e", "undecided": "#9a6700"}
 
 
 class Check(NamedTuple):
@@ -29,12 +33,17 @@ class Check(NamedTuple):
     detail: str
 
 
-class Verdict(NamedTuple):
+@dataclass(frozen=True)
+class Verdict:
     """Accepted, refused or undecided; true only if accepted.
 
     `code` is stable and for programs ("accepted" or a refusal's); `message` and `hint` are for
-    people. `authenticated` is None when the signature itself did not hold; `believed` is then the
-    trust root that was to prove it.
+    people. `signatures` are those that counted, or those that hold but were not accepted; none when
+    no signature holds. `manifest` is what they agree on, with what all of them left out. `trust`
+    says what was believed to prove them. `until` is when they stop verifying, if they do.
+
+    With `warned` the policy only warns about this model: it is accepted, and code, message and
+    checks are those of the refusal that it would have been.
     """
 
     status: Status
@@ -43,14 +52,12 @@ class Verdict(NamedTuple):
     message: str
     hint: str = ""
     checks: tuple[Check, ...] = ()
-    diff: ManifestDiff = ManifestDiff()
-    authenticated: Authenticated | None = None
-    believed: str = ""
-
-    @property
-    def trust(self) -> str:
-        """Return which trust root was believed, and how old it is."""
-        return self.authenticated.trust if self.authenticated else self.believed
+    diff: ManifestDiff = _SAME
+    signatures: tuple[Authentic, ...] = ()
+    manifest: Manifest | None = None
+    trust: str = ""
+    until: datetime | None = None
+    warned: bool = False
 
     def __bool__(self) -> bool:
         return self.status == "accepted"
@@ -59,19 +66,40 @@ class Verdict(NamedTuple):
         return f"<Verdict {self}>"
 
     @property
+    def signers(self) -> tuple[Signer, ...]:
+        """Return who signed, each once, if a signature held."""
+        return tuple({one.signer.who: one.signer for one in self.signatures}.values())
+
+    @property
     def signer(self) -> Signer | None:
-        """Return who signed, if the signature held."""
-        return self.authenticated.signer if self.authenticated else None
+        """Return who signed, the first of several, if a signature held."""
+        return self.signatures[0].signer if self.signatures else None
 
     @property
     def time(self) -> datetime | None:
-        """Return when it was signed (UTC), if the signature held."""
-        return self.authenticated.time if self.authenticated else None
+        """Return when it was signed (UTC), if the signature held and a trusted party saw it."""
+        return self.signatures[0].time if self.signatures else None
+
+    @property
+    def kind(self) -> Kind | None:
+        """Return the kind of signature, if one held."""
+        return self.signatures[0].kind if self.signatures else None
+
+    @property
+    def log_index(self) -> int | None:
+        """Return the index in a transparency log whose entry was checked, if there is one."""
+        logged = self.signatures[0].logged if self.signatures else None
+        return logged.log_index if logged else None
+
+    @property
+    def ignored(self) -> tuple[str, ...]:
+        """Return the paths that the signers left out of the signature."""
+        return self.manifest.ignored if self.manifest else ()
 
     @property
     def not_signed(self) -> tuple[str, ...]:
-        """Return what the signer chose to leave out beyond what every signer does."""
-        return left_out(self.authenticated) if self.authenticated else ()
+        """Return what the signers chose to leave out beyond what every signer does."""
+        return left_out(self.manifest) if self.manifest else ()
 
     def raise_for_refusal(self) -> None:
         """Do nothing if accepted.
@@ -89,10 +117,11 @@ class Verdict(NamedTuple):
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values, the same that the command line prints."""
-        found = self.authenticated
         return {
+            "schema": SCHEMA,
             "model": self.model,
             "verdict": self.status,
+            "warned": self.warned,
             "code": self.code,
             "message": self.message,
             "hint": self.hint,
@@ -100,17 +129,14 @@ class Verdict(NamedTuple):
                 {"name": c.name, "passed": c.passed, "detail": c.detail} for c in self.checks
             ],
             "diff": self.diff.to_dict(),
-            "signer": found
-            and {
-                "identity": found.signer.subject,
-                "issuer": found.signer.issuer,
-                "claims": dict(found.signer.claims),
-            },
-            "time": found and found.time and found.time.isoformat(),
-            "kind": found and found.kind,
-            "log_index": found and found.log_index,
+            "signer": self.signer and _signer_to_dict(self.signer),
+            "signers": [_signer_to_dict(signer) for signer in self.signers],
+            "time": self.time and self.time.isoformat(),
+            "verifies_until": self.until and self.until.isoformat(),
+            "kind": self.kind,
+            "log_index": self.log_index,
             "trust": self.trust or None,
-            "ignored": list(found.manifest.ignored) if found else [],
+            "ignored": list(self.ignored),
         }
 
     def _repr_html_(self) -> str:
@@ -130,10 +156,19 @@ class Verdict(NamedTuple):
         )
 
 
-def left_out(found: Authenticated) -> tuple[str, ...]:
-    """Return the paths that the signer chose to leave out beyond what every signer does."""
+def left_out(manifest: Manifest) -> tuple[str, ...]:
+    """Return the paths that a signer chose to leave out beyond what every signer does."""
     known = DEFAULT_IGNORED | BUNDLE_NAMES
-    return tuple(path for path in found.manifest.ignored if path not in known)
+    return tuple(path for path in manifest.ignored if path not in known)
+
+
+def _signer_to_dict(signer: Signer) -> dict[str, Any]:
+    return {
+        "kind": signer.kind,
+        "identity": signer.subject,
+        "issuer": signer.issuer,
+        "claims": dict(signer.claims),
+    }
 
 
 def _html(text: str) -> str:
@@ -142,12 +177,11 @@ def _html(text: str) -> str:
     return escape(shown(text, 500))
 
 
-def from_error(model: str, error: ModelSealError, believed: str = "") -> Verdict:
+def from_error(model: str, error: ModelSealError, trust: str = "") -> Verdict:
     """Return the verdict that `error` means for `model`: Undecided is undecided, the rest a no.
 
-    `believed` says which trust root was to prove the signature.
-
-    A UsageError says nothing about a model and is raised again.
+    `trust` says what was believed to prove the signature. A UsageError says nothing about a model
+    and is raised again.
 
     Raises:
         UsageError: if `error` is one.
@@ -158,6 +192,4 @@ def from_error(model: str, error: ModelSealError, believed: str = "") -> Verdict
         return error.verdict
     status: Status = "undecided" if isinstance(error, Undecided) else "refused"
     check = Check(name="signature", passed=False, detail=error.message)
-    return Verdict(
-        status, model, error.code, error.message, error.hint, (check,), believed=believed
-    )
+    return Verdict(status, model, error.code, error.message, error.hint, (check,), trust=trust)

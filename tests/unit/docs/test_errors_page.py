@@ -14,9 +14,9 @@ SOURCE = ROOT / "src" / "modelseal"
 # What makes an error, and which of its arguments is the code.
 MAKERS = {
     "FormatError": 0, "Unverified": 0, "Undecided": 0, "UsageError": 0, "SignInNeeded": 0,
-    "Refused": 1, "refused": 1, "_refused": 1, "_answer_failure": 1,
+    "Refused": 1, "refused": 1, "_refused": 1, "_answer_failure": 1, "Reason": 1,
 }  # fmt: skip
-EXIT = {"FormatError": 1, "Unverified": 1, "refused": 1, "_refused": 1,
+EXIT = {"FormatError": 1, "Unverified": 1, "refused": 1, "_refused": 1, "Reason": 1,
         "UsageError": 2, "Undecided": 3, "SignInNeeded": 4}  # fmt: skip
 _CODE = re.compile(r"[a-z0-9]+([-_][a-z0-9]+)*")
 

@@ -7,7 +7,8 @@ import pytest
 
 from modelseal.errors import FormatError, UsageError
 from modelseal.policy import document
-from modelseal.policy.document import AcceptedIdentity, Policy, Rule
+from modelseal.policy.rules import Policy, Rule
+from modelseal.policy.signers import AcceptedIdentity
 
 TEXT = """\
 version = 1
@@ -32,7 +33,10 @@ def test_the_document_of_the_issue():
     release = AcceptedIdentity("release", "alice@example.com", "http://127.0.0.1:8100")
     assert document.parse(TEXT, Path("/etc/ms")) == Policy(
         signers=(release,),
-        rules=(Rule(("digits-*",), ("release",)), Rule(("*",), ("release",))),
+        rules=(
+            Rule(models=("digits-*",), signers=("release",)),
+            Rule(models=("*",), signers=("release",)),
+        ),
         runtimes=("mlserver_sklearn.SKLearnModel",),
         trust_root=Path("/etc/ms/trusted_root.json"),
     )

@@ -42,7 +42,7 @@ def test_a_file_signed_keyless_by_another_key(kind, name, noted, workshop, model
     signed.write_text(json.dumps(bundle))
     verdict = check(model, ALICE, workshop.trust)
     assert verdict, verdict.message
-    manifest = verdict.authenticated.manifest
+    manifest = verdict.manifest
     assert manifest.serialization.hash_type == HASHES[name]
     assert manifest.resources[0].digest == new(HASHES[name], ARTIFACT).digest()
     (said,) = inspect(signed)

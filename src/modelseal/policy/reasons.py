@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Why a policy says no, and what to do about it: one function a reason."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from modelseal.errors import shown
+from modelseal.policy.rules import version_digests
+from modelseal.policy.signers import AcceptedAuthority, AcceptedIdentity
+from modelseal.policy.verdict import NOTE, Check
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from modelseal.model.diff import ManifestDiff
+    from modelseal.policy.rules import Revocation, Rule
+    from modelseal.policy.signers import AcceptedSigner
+    from modelseal.trust.signer import Signer
+    from modelseal.verification.authentic import Authentic
+
+_NAMED = 3  # accepted signers, or paths, named in a sentence
+
+
+class Reason(NamedTuple):
+    """The check that failed, the stable code, a sentence, and what to do next."""
+
+    check: str
+    code: str
+    message: str
+    hint: str
+
+
+def unsigned(model: str) -> Reason:
+    """Return the reason when there is no bundle at all."""
+    message = f"'{shown(model)}' has no signature."
+    return Reason("signature", "unsigned", message, "Have it signed: modelseal sign")
+
+
+def no_rule(model: str) -> Reason:
+    """Return the reason when no rule covers the model."""
+    message = f"The policy has no rule for a model named '{shown(model)}'."
+    return Reason("rule", "no-rule", message, "Add a [[rule]] that covers this model.")
+
+
+def stranger(found: Signer, accepted: Sequence[AcceptedSigner]) -> Reason:
+    """Return the reason when the signer is none of the accepted ones."""
+    if len(accepted) == 1 and found.kind == "identity":
+        (expected,) = accepted
+        if isinstance(expected, AcceptedIdentity):
+            return _other_identity(found, expected)
+    names = ", ".join(shown(str(one)) for one in accepted[:_NAMED])
+    more = f" and {len(accepted) - _NAMED} more" if len(accepted) > _NAMED else ""
+    message = f"The signer {named(found)} is none of the accepted ones: {names}{more}."
+    hint = "Add the signer to the rule only if you know who it is."
+    return Reason("signer", "signer-not-accepted", message, hint)
+
+
+def _other_identity(found: Signer, expected: AcceptedIdentity) -> Reason:
+    if found.subject == expected.identity:
+        code, want, got = "issuer-mismatch", expected.issuer, found.issuer
+        what = "The signer's issuer"
+    else:
+        code, want, got = "identity-mismatch", expected.identity, found.subject
+        what = "The signer"
+    message = f"{what} is '{shown(got)}', not '{shown(want)}'."
+    hint = "Ask who released the model; accept another signer only if you know."
+    return Reason("signer", code, message, hint)
+
+
+def with_known(hint: str, code: str, known: Sequence[AcceptedSigner]) -> str:
+    """Return the hint of a signature that does not hold, with the signer who was known so far."""
+    if code not in {"key-mismatch", "bad-signature"} or not known:
+        return hint
+    names = ", ".join(shown(str(one)) for one in known[:_NAMED])
+    return f"{hint} The signer known so far: {names}."
+
+
+def revoked(signature: Authentic, revocation: Revocation) -> Reason:
+    """Return the reason when a signature or a version is revoked."""
+    what = "This version" if revocation.digest else f"The signature by {named(signature.signer)}"
+    message = f"{what} is revoked: {shown(revocation.reason)}."
+    hint = "Get a version that is not revoked; the [[revoked]] of the policy has the reason."
+    return Reason("revoked", "revoked", message, hint)
+
+
+def pinned(signature: Authentic, rule: Rule) -> Reason | None:
+    """Return the reason if the rule pins other versions."""
+    found = version_digests(signature)
+    if not rule.digests or not found.isdisjoint(rule.digests):
+        return None
+    message = f"The signed version is {min(found)}, which is none of the rule's digests."
+    hint = "Add the digest to the rule once somebody has approved this version."
+    return Reason("digests", "version-not-pinned", message, hint)
+
+
+def time(signature: Authentic, rule: Rule, now: datetime) -> Reason | None:
+    """Return the reason if the rule wants a signature of another time."""
+    if not rule.needs_time:
+        return None
+    signed = signature.time
+    if signed is None:
+        message = "The rule limits when a model was signed, and no trusted time says when it was."
+        hint = "Have it signed with a timestamp or a log entry, or name the trusted root with both."
+        return Reason("time", "no-trusted-time", message, hint)
+    said = f"The model was signed at {_when(signed)}"
+    if rule.max_age is not None and now - signed > rule.max_age:
+        message = f"{said}, longer ago than the {_days(rule.max_age)} that the rule allows."
+        return Reason("time", "signed-too-long-ago", message, "Have the model signed again.")
+    if rule.not_before is not None and signed < rule.not_before:
+        message = f"{said}, and the rule accepts none from before {_when(rule.not_before)}."
+        return Reason("time", "signed-too-early", message, "Get a newer version.")
+    if rule.not_after is not None and signed > rule.not_after:
+        message = f"{said}, and the rule accepts none from after {_when(rule.not_after)}."
+        hint = "Get an older version, or ask who keeps the policy."
+        return Reason("time", "signed-too-late", message, hint)
+    return None
+
+
+def rolled_back(signature: Authentic, rule: Rule, newest: datetime | None) -> Reason | None:
+    """Return the reason if a newer version was accepted before and the rule denies going back."""
+    signed = signature.time
+    if rule.rollback != "deny" or newest is None or signed is None or signed >= newest:
+        return None
+    message = (
+        f"The model was signed at {_when(signed)}, before the version of {_when(newest)} "
+        "that was accepted already."
+    )
+    hint = 'Get the newest version; to go back on purpose, take rollback = "deny" out of the rule.'
+    return Reason("rollback", "rolled-back", message, hint)
+
+
+def too_few(found: Sequence[Authentic], wanted: int) -> Reason:
+    """Return the reason when fewer signers than wanted signed the same files."""
+    names = list({one.signer.who: named(one.signer) for one in found}.values())
+    said = ", ".join(names) or "none"
+    message = f"{len(names)} of the signers given signed the same files, not {wanted}: {said}."
+    hint = "Ask those who have not signed yet, or use a lower threshold only if that is meant."
+    return Reason("threshold", "too-few-signers", message, hint)
+
+
+def left_out(paths: Sequence[str]) -> Reason:
+    """Return the reason when the signers left out what the rule does not allow."""
+    message = f"The signer left out {listed(paths)}, which the rule does not allow."
+    hint = "Have all of the model signed, or add the path to the rule's allow_ignored."
+    return Reason("ignored", "ignored-not-allowed", message, hint)
+
+
+def files(diff: ManifestDiff) -> Reason:
+    """Return the reason when the files are not the ones that were signed."""
+    if diff.added and not diff.changed and not diff.missing:
+        message = f"Every signed file is intact, but there are files that nobody signed: {diff}."
+        hint = (
+            "Remove them if they do not belong to the model. Those that do no harm can be accepted "
+            "by their names: --ignore-unsigned PATTERN, or ignore_unsigned in the policy's rule."
+        )
+        return Reason("files", "digest-mismatch", message, hint)
+    message = f"The files are not the ones that were signed: {diff}."
+    hint = "Do not use this model: something changed it after it was signed."
+    return Reason("files", "digest-mismatch", message, hint)
+
+
+def formats(
+    names: Iterable[str], contents: Mapping[str, str], allowed: Sequence[str]
+) -> Reason | None:
+    """Return the reason if a file has contents that the rule does not allow."""
+    wrong = [
+        f"'{shown(name, 80)}' is {contents.get(name, 'unknown')}"
+        for name in sorted(names)
+        if contents.get(name) not in allowed
+    ]
+    if not wrong:
+        return None
+    more = f" and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else ""
+    message = (
+        f"The rule allows the formats {', '.join(allowed)}: {', '.join(wrong[:_NAMED])}{more}."
+    )
+    hint = "Convert the files, or add their format to the rule's formats if you trust the signer."
+    return Reason("formats", "format-not-allowed", message, hint)
+
+
+def accepted(found: Signer, as_: Sequence[AcceptedSigner]) -> str:
+    """Return what of the signer was compared with the policy."""
+    names = ", ".join(f"'{shown(one.name)}' ({shown(str(one))})" for one in as_)
+    return f"{named(found)} is accepted as {names}"
+
+
+def notes_on(accepted_as: Iterable[AcceptedSigner]) -> list[Check]:
+    """Return notes on what nobody said about these signers."""
+    return [
+        Check(
+            NOTE,
+            passed=True,
+            detail=f"nobody said whose certificate is wanted: '{shown(one.name)}' is everybody "
+            "whom the CA certifies (--certificate-subject, certificate_subject)",
+        )
+        for one in accepted_as
+        if isinstance(one, AcceptedAuthority) and one.subject is None
+    ]
+
+
+def named(signer: Signer) -> str:
+    """Return the signer for a sentence."""
+    return f"'{shown(signer.subject)}' ({shown(signer.issuer)})"
+
+
+def listed(paths: Sequence[str]) -> str:
+    """Return the first few of `paths` for a sentence."""
+    said = ", ".join(f"'{shown(path, 80)}'" for path in paths[:_NAMED])
+    return said if len(paths) <= _NAMED else f"{said} and {len(paths) - _NAMED} more"
+
+
+def _when(time: datetime) -> str:
+    return f"{time:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _days(age: object) -> str:
+    return str(age)
