@@ -17,7 +17,7 @@ from modelseal.model import tree
 from modelseal.model.diff import ManifestDiff, compare, differing
 from modelseal.model.find import find_bundle
 from modelseal.model.manifest import Contents
-from modelseal.model.scope import of_signed
+from modelseal.model.scope import bundles_in, of_signed
 from modelseal.policy.evaluate import evaluate
 from modelseal.verification.authenticate import Authenticated, authenticate
 
@@ -80,7 +80,8 @@ def admit(
     signed = source.expected(model, found, folder=folder)
     store = place.prepare(store)
     final = store / place.digest_of(signed)
-    scope, how = of_signed(signed), signed.serialization
+    bundles = bundles_in(model, bundle) if folder else frozenset()
+    scope, how = of_signed(signed, bundle_names=bundles), signed.serialization
     with (tree.folder if folder else tree.file)(model) as root:
         if final.is_dir():
             if not unchanged:

@@ -14,7 +14,7 @@ from modelseal.formats import oms
 from modelseal.model import names, tree
 from modelseal.model.hashing import SinkError, resources
 from modelseal.model.manifest import Contents, read, renamed
-from modelseal.model.scope import BUNDLE_NAME, DEFAULT_IGNORED, Scope
+from modelseal.model.scope import DEFAULT_IGNORED, Scope
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,7 +104,7 @@ def stamp(source: Path) -> bytes:
     """
     hasher = hashlib.sha256()
     with tree.folder(source) as root:
-        for file in tree.walk(root, Scope(DEFAULT_IGNORED - {BUNDLE_NAME})):
+        for file in tree.walk(root, Scope(DEFAULT_IGNORED)):
             found = os.fstat(file.fd)
             numbers = (found.st_dev, found.st_ino, found.st_size)
             times = (found.st_mtime_ns, found.st_ctime_ns)

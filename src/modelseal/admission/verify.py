@@ -188,8 +188,8 @@ def differences(
         raise _one_file(path)
     if not folder:
         return _of_one_file(path, found, progress, cache)
-    bundles = () if bundle is None else (Path(bundle),)
-    signed = scope.of_signed(found.manifest, bundle_names=scope.names_in(path, bundles))
+    bundles = scope.bundles_in(path, None if bundle is None else Path(bundle))
+    signed = scope.of_signed(found.manifest, bundle_names=bundles)
     how = found.manifest.serialization
     actual = manifest.of_folder(path, signed, progress, how, cache)
     return compare(manifest.Contents(found.manifest), actual)

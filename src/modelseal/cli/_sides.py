@@ -83,7 +83,7 @@ def _hashed(path: Path, given: Contents | None, other: Path, progress: Progress 
         raise _not_comparable("One is a folder, the other lists a single file.")
     if given is None:
         return manifest.of_folder(path, scope.to_sign(path), progress, how)
-    listed = scope.of_signed(given.manifest, bundle_names=scope.names_in(path, (other,)))
+    listed = scope.of_signed(given.manifest, bundle_names=scope.bundles_in(path, other))
     return manifest.of_folder(path, listed, progress, how)
 
 

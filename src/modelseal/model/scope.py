@@ -13,21 +13,15 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from modelseal.files import there
-from modelseal.model import names
+from modelseal.model import bundles, names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from modelseal.formats import oms
 
-BUNDLE_NAME = "model.sig"
-MOST_BUNDLES = 9  # signatures over one model
-# Further signatures lie beside the first, by the order in which they were made.
-BUNDLE_NAMES = frozenset({BUNDLE_NAME, *(f"{BUNDLE_NAME}.{n}" for n in range(2, MOST_BUNDLES + 1))})
-
 # What model-signing leaves out at the top of a model by default: a checkout's own files.
-DEFAULT_IGNORED = frozenset({".git", ".gitattributes", ".github", ".gitignore", BUNDLE_NAME})
+DEFAULT_IGNORED = frozenset({".git", ".gitattributes", ".github", ".gitignore"})
 
 
 class Scope(NamedTuple):
@@ -79,12 +73,14 @@ def of_signed(
 ) -> Scope:
     """Return the scope of a model that was `signed`, to be compared in place or copied.
 
-    Skipped are a checkout's own files, bundles (`bundle_names` are those of other names), and what
-    the signer recorded as left out; but nothing that is signed or that has something signed in it.
-    Every other file that nobody signed is a difference, unless `ignore_unsigned` covers it.
+    Skipped are a checkout's own files, the bundles called `bundle_names` (see `bundles_in`), and
+    what the signer recorded as left out; but nothing that is signed or that has something signed in
+    it. A name of a bundle that the signer recorded does not count: that there is one does. Every
+    other file that nobody signed is a difference, unless `ignore_unsigned` covers it.
     """
     listed = tuple(sorted(signed.file_names()))
-    left_out = DEFAULT_IGNORED | BUNDLE_NAMES | {*bundle_names, *signed.ignored}
+    ignored = {name for name in signed.ignored if not bundles.is_folders_bundle(name)}
+    left_out = DEFAULT_IGNORED | ignored | {*bundle_names}
     skip = {name for name in left_out if not _has(listed, name) and not _has_below(listed, name)}
     how = signed.serialization
     return Scope(
@@ -111,9 +107,17 @@ def to_sign(
     Raises:
         Undecided: cannot tell which bundles are there.
     """
-    bundles = filter(there, (folder / name for name in BUNDLE_NAMES))
-    left_out = (*ignored, *bundles) if bundle is None else (*ignored, *bundles, bundle)
-    return Scope(DEFAULT_IGNORED | names_in(folder, left_out), follow_links)
+    left_out = bundles_in(folder, bundle) | names_in(folder, ignored)
+    return Scope(DEFAULT_IGNORED | {bundles.BUNDLE_NAME} | left_out, follow_links)
+
+
+def bundles_in(folder: Path, given: Path | None = None) -> frozenset[str]:
+    """Return the names of the bundles that are found in the model `folder`, and of a `given` one.
+
+    Raises:
+        Undecided: cannot tell which bundles are there. FormatError: a name is not UTF-8.
+    """
+    return bundles.bundle_names(folder) | names_in(folder, () if given is None else (given,))
 
 
 def names_in(folder: Path, paths: Iterable[Path]) -> frozenset[str]:

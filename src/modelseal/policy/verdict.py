@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from modelseal.errors import ModelSealError, PolicyRefused, Undecided, UsageError, shown
+from modelseal.model.bundles import is_folders_bundle
 from modelseal.model.diff import ManifestDiff
-from modelseal.model.scope import BUNDLE_NAMES, DEFAULT_IGNORED
+from modelseal.model.scope import DEFAULT_IGNORED
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -158,8 +159,8 @@ class Verdict:
 
 def left_out(manifest: Manifest) -> tuple[str, ...]:
     """Return the paths that a signer chose to leave out beyond what every signer does."""
-    known = DEFAULT_IGNORED | BUNDLE_NAMES
-    return tuple(path for path in manifest.ignored if path not in known)
+    ignored = manifest.ignored
+    return tuple(p for p in ignored if p not in DEFAULT_IGNORED and not is_folders_bundle(p))
 
 
 def _signer_to_dict(signer: Signer) -> dict[str, Any]:

@@ -14,8 +14,7 @@ from modelseal.errors import FormatError, ModelSealError, UsageError, shown
 from modelseal.formats import bundle as bundle_format
 from modelseal.formats import dsse, oms
 from modelseal.model import manifest, scope, stat_cache
-from modelseal.model.find import FILE_SUFFIX, next_bundle
-from modelseal.model.scope import BUNDLE_NAME
+from modelseal.model.bundles import BUNDLE_NAME, FILE_SUFFIX, next_bundle
 from modelseal.signing.signers import NOTED, WHOLE_LIMIT
 from modelseal.verification import managed
 

@@ -17,7 +17,7 @@ from modelseal.errors import FormatError, UsageError, shown
 from modelseal.formats import bundle as bundle_format
 from modelseal.formats import dsse, intoto, oms
 from modelseal.formats.strict import b64encode
-from modelseal.model.find import OLD_FILE_SUFFIX
+from modelseal.model.bundles import OLD_FILE_SUFFIX
 from modelseal.signing.plan import Way
 from modelseal.signing.plan import make as make_plan
 from modelseal.trust import fulcio

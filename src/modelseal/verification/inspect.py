@@ -11,7 +11,8 @@ from modelseal.errors import FormatError, ModelSealError
 from modelseal.files import is_folder, read_bounded
 from modelseal.formats import bundle as bundle_format
 from modelseal.formats import dsse, intoto, oms, timestamp
-from modelseal.model.find import find_bundles, is_bundle_name
+from modelseal.model.bundles import is_bundle_name
+from modelseal.model.find import find_bundles
 from modelseal.trust import fulcio
 from modelseal.verification.authenticate import signed_digest
 from modelseal.verification.checks import timestamps

@@ -52,6 +52,17 @@ def test_one_file_keeps_its_name(own, load, tmp_path):
         assert copy.name == "renamed.bin"
 
 
+@pytest.mark.parametrize("name", ["model.sig.2", "skill.oms.sig", ".kaggle/signing.json"])
+def test_bundles_are_found_and_not_copied(own, load, name):
+    folder = own.signed(f"bundle-{name[-7:]}")
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / "model.sig").rename(folder / name)
+    with load(folder) as copy:
+        assert sorted(path.name for path in copy.iterdir()) == [
+            "model-settings.json", "model.joblib",
+        ]  # fmt: skip
+
+
 def test_with_a_store_the_copy_stays(own, load, tmp_path):
     folder = own.signed("stays")
     for _ in range(2):
