@@ -6,11 +6,12 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -85,6 +86,50 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
 def start_instance():
     """Give `running_instance(folder, *options)`: for tests that stop, break or look into one."""
     return running_instance
+
+
+# -- files that an operator names ----------------------------------------------------------------
+
+
+@pytest.fixture
+def config_map(tmp_path: Path):
+    """Give a function that puts bytes where Kubernetes would, and returns the path of the mount.
+
+    Every file of a ConfigMap or Secret is a link through `..data`, which is swapped to renew all.
+    """
+    mount = tmp_path / "mount"
+
+    def mounted(name: str, data: bytes) -> Path:
+        if not mount.exists():
+            (mount / "..2026_01_02_03_04_05.1234567890").mkdir(parents=True)
+            (mount / "..data").symlink_to("..2026_01_02_03_04_05.1234567890")
+        (mount / "..data" / name).write_bytes(data)
+        (mount / name).symlink_to(f"..data/{name}")
+        return mount / name
+
+    return mounted
+
+
+@pytest.fixture
+def fifo(tmp_path: Path):
+    """Give a function that returns the path of a FIFO whose one reader gets the bytes given."""
+    writers: list[threading.Thread] = []
+
+    def piped(name: str, data: bytes) -> Path:
+        path = tmp_path / name
+        os.mkfifo(path)
+
+        def write() -> None:
+            with suppress(BrokenPipeError):  # the reader had enough
+                path.write_bytes(data)
+
+        writers.append(threading.Thread(target=write, daemon=True))
+        writers[-1].start()
+        return path
+
+    yield piped
+    for writer in writers:
+        writer.join(timeout=30)
 
 
 # -- serving -------------------------------------------------------------------------------------

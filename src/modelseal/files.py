@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,8 @@ from modelseal.errors import FormatError, ModelSealError, Undecided, UsageError,
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_CHUNK = 64 * 1024  # bytes that are read at once of what does not tell its size
+
 
 @contextmanager
 def translated(name: str) -> Iterator[None]:
@@ -23,38 +26,43 @@ def translated(name: str) -> Iterator[None]:
     Raises:
         UsageError: missing. FormatError: a link, or no folder. Undecided: the rest.
     """
+    with _translated(f"'{shown(name)}'"):
+        yield
+
+
+@contextmanager
+def _translated(subject: str) -> Iterator[None]:
+    """Do as `translated` does; `subject` begins the message and is safe to show."""
     try:
         yield
     except OSError as error:
-        raise _read_error(error, shown(name)) from error
-    except ValueError as error:
-        raise _no_path(name) from error
+        raise _read_error(error, subject) from error
+    except ValueError as error:  # a NUL or half a character, which no path has
+        raise UsageError("not-found", f"{subject} is not a path.", "Check the path.") from error
 
 
-def _read_error(error: OSError, name: str) -> ModelSealError:
+def _read_error(error: OSError, subject: str) -> ModelSealError:
     if isinstance(error, FileNotFoundError):
-        return UsageError("not-found", f"'{name}' does not exist.", "Check the path.")
+        return UsageError("not-found", f"{subject} does not exist.", "Check the path.")
     if isinstance(error, PermissionError):
-        message = f"'{name}' cannot be read: permission denied."
+        message = f"{subject} cannot be read: permission denied."
         return Undecided("unreadable", message, "Check its permissions.")
     if error.errno in {errno.ELOOP, errno.ENOTDIR}:
-        message = f"'{name}' is a symbolic link, or no folder where one is needed."
+        message = f"{subject} is a symbolic link, or not a folder where one is needed."
         return FormatError("symlink", message, "Give the file or folder itself.")
     if error.errno == errno.ENXIO:
-        return not_regular(name)
+        return _not_regular(subject)
     reason = error.strerror or "input/output error"
-    return Undecided("io-error", f"'{name}' cannot be read: {reason}.", "Try again.")
-
-
-def _no_path(name: str) -> UsageError:
-    """Return the refusal of a name with a NUL or half a character, which no file has."""
-    return UsageError("not-found", f"'{shown(name)}' is no path.", "Check the path.")
+    return Undecided("io-error", f"{subject} cannot be read: {reason}.", "Try again.")
 
 
 def not_regular(name: str) -> FormatError:
     """Return the refusal of `name` (already safe to show), which is a FIFO, device or the like."""
-    message = f"'{name}' is not a regular file."
-    return FormatError("special-file", message, "Give the file itself.")
+    return _not_regular(f"'{name}'")
+
+
+def _not_regular(subject: str) -> FormatError:
+    return FormatError("special-file", f"{subject} is not a regular file.", "Give the file itself.")
 
 
 def of_os_error(error: OSError) -> Undecided:
@@ -68,7 +76,7 @@ def of_os_error(error: OSError) -> Undecided:
     )
 
 
-def there(path: Path) -> bool:
+def exists(path: Path) -> bool:
     """Return whether there is anything at `path`, be it a dangling link.
 
     Raises:
@@ -92,32 +100,111 @@ def is_folder(path: Path) -> bool:
         return stat.S_ISDIR(path.lstat().st_mode)
 
 
-def read_bounded(path: Path, limit: int, what: str) -> bytes:
-    """Return the bytes of the regular file at `path`, at most `limit` of them.
+def read_trusted(path: Path, limit: int, what: str) -> bytes:
+    """Return the bytes of a file that the operator named, at most `limit` of them.
 
-    Links are followed in folders but not in the last component; a FIFO does not block.
+    Links are followed: every file of a mounted Kubernetes ConfigMap or Secret is one. Pipes are
+    read to their end: /dev/stdin, and what a shell makes of `<(command)`.
 
     Raises:
-        UsageError: missing. FormatError: too large or not a regular file. Undecided: unreadable.
+        UsageError: missing, or not a file. FormatError: too large. Undecided: unreadable.
+    """
+    subject = f"The {what} '{shown(str(path))}'"
+    with _translated(subject):
+        try:
+            with _opened(path) as fd:
+                return read_fd(fd, limit, subject)
+        except OSError as error:
+            why = _NOT_A_FILE.get(error.errno or 0)
+            if why is None:
+                raise
+            raise UsageError("not-a-file", f"{subject} {why}.", "Check the path.") from error
+
+
+_NOT_A_FILE = {
+    errno.EISDIR: "is a folder",
+    errno.ENOTDIR: "is named as if a file were a folder",
+    errno.ELOOP: "is a symbolic link that leads to itself",
+    errno.ENXIO: "is a socket",
+}
+
+
+def is_stream(path: Path) -> bool:
+    """Return whether `path` leads to a pipe, device or socket, of which nobody makes a model.
+
+    Raises:
+        Undecided: cannot tell.
     """
     with translated(str(path)):
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        return read_fd(fd, limit, what)
+        try:
+            mode = path.stat().st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
-def read_fd(fd: int, limit: int, what: str) -> bytes:
-    """Return the bytes behind `fd`, which is closed; otherwise as `read_bounded`."""
-    with open(fd, "rb") as file, translated(f"the {what}"):
-        found = os.fstat(fd)
-        if not stat.S_ISREG(found.st_mode):
-            raise not_regular(f"the {what}")
-        # Python sets aside as much memory as it is asked to read.
-        data = file.read(min(found.st_size, limit) + 1)
-        if found.st_size < len(data) <= limit:  # it grew, or is one whose size is not told
-            data += file.read(limit + 1 - len(data))
-    if len(data) > limit:
-        raise FormatError("too-large", f"The {what} is larger than {limit} bytes.")
-    return data
+def own_descriptor(path: Path) -> int | None:
+    """Return the number of the descriptor of this process that `path` names, such as /dev/stdin.
+
+    Opening such a path anew fails for sockets, and for a terminal after `su`; of a regular file it
+    forgets the position.
+    """
+    match = _DESCRIPTOR.fullmatch(str(path))
+    if match is None:
+        return None
+    return int(match["number"]) if match["number"] else _STREAMS[match["stream"]]
+
+
+_STREAMS = {"stdin": 0, "stdout": 1, "stderr": 2}
+_DESCRIPTOR = re.compile(
+    r"/dev/(?P<stream>stdin|stdout|stderr)|(?:/dev|/proc/self)/fd/(?P<number>[0-9]{1,7})"
+)
+
+
+def read_untrusted(path: Path, limit: int, what: str) -> bytes:
+    """Return the bytes of a file that lies where whoever wrote the model can write.
+
+    It must be a regular file of at most `limit` bytes. A link as the last component is not
+    followed, since it could lead to any file of ours, and a FIFO does not block.
+
+    Raises:
+        UsageError: missing. FormatError: too large, a link, not a regular file.
+        Undecided: unreadable.
+    """
+    subject = f"The {what} '{shown(str(path))}'"
+    with _translated(subject), _opened(path, os.O_NOFOLLOW | os.O_NONBLOCK) as fd:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise _not_regular(subject)
+        return read_fd(fd, limit, subject)
+
+
+@contextmanager
+def _opened(path: Path, flags: int = 0) -> Iterator[int]:
+    own = None if flags else own_descriptor(path)
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | flags) if own is None else os.dup(own)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def read_fd(fd: int, limit: int, subject: str) -> bytes:
+    """Return all that is left behind `fd`, which stays open; `subject` begins what is refused.
+
+    Raises:
+        FormatError: more than `limit` bytes. OSError: it cannot be read.
+    """
+    # Python sets aside as much memory as it is asked to read. Pipes and /proc say 0.
+    size = os.fstat(fd).st_size
+    parts: list[bytes] = []
+    length, wanted = 0, min(size, limit) + 1
+    while length <= limit and (part := os.read(fd, wanted)):
+        parts.append(part)
+        length += len(part)
+        wanted = min(max(size - length + 1, _CHUNK), limit + 1 - length)
+    if length > limit:
+        raise FormatError("too-large", f"{subject} is larger than {limit} bytes.")
+    return b"".join(parts)
 
 
 def write_atomic(path: Path, data: bytes, *, overwrite: bool = True, mode: int = 0o644) -> None:
@@ -134,7 +221,8 @@ def write_atomic(path: Path, data: bytes, *, overwrite: bool = True, mode: int =
     except OSError as error:
         raise _write_error(error, path) from error
     except ValueError as error:
-        raise _no_path(str(path)) from error
+        message = f"'{shown(str(path))}' is not a path."
+        raise UsageError("not-found", message, "Check the path.") from error
     temporary = Path(name)
     try:
         with open(fd, "wb") as file:  # noqa: PTH123 - a descriptor has no Path
@@ -148,14 +236,14 @@ def write_atomic(path: Path, data: bytes, *, overwrite: bool = True, mode: int =
             os.link(temporary, path)  # unlike rename, fails when somebody was faster
         sync_folder(path.parent)
     except FileExistsError as error:
-        raise exists(path) from error
+        raise already_exists(path) from error
     except OSError as error:
         raise _write_error(error, path) from error
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def exists(path: Path) -> UsageError:
+def already_exists(path: Path) -> UsageError:
     """Return the refusal to replace the file at `path`."""
     message = f"'{shown(str(path))}' already exists."
     return UsageError("already-exists", message, "Use --overwrite to replace it.")

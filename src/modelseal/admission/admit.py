@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from modelseal.admission import source
 from modelseal.admission import store as place
-from modelseal.files import is_folder, read_bounded
+from modelseal.files import is_folder, read_trusted, read_untrusted
 from modelseal.formats import bundle as bundle_format
 from modelseal.model import tree
 from modelseal.model.diff import ManifestDiff, compare, differing
@@ -71,7 +71,7 @@ def admit(
     model = Path(os.path.abspath(model))  # noqa: PTH100 - "." has no name, and a link must stay one
     folder = is_folder(model)
     found = _authenticated(
-        read_bounded(find_bundle(model, bundle), bundle_format.LIMIT, "bundle"),
+        _bundle(model, bundle),
         trust,
         policy.verifier,
     )
@@ -94,6 +94,11 @@ def admit(
                 verdict = judge(compare(Contents(signed), actual))
                 place.publish(temporary, final)
     return Snapshot(final if folder else final / model.name, verdict, signed)
+
+
+def _bundle(model: Path, given: Path | None) -> bytes:
+    read = read_untrusted if given is None else read_trusted
+    return read(find_bundle(model, given), bundle_format.LIMIT, "bundle")
 
 
 def _authenticated(bundle: bytes, trust: TrustRoot, verifier: Verifier) -> Authenticated:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelseal.errors import ModelSealError, Unverified, shown
-from modelseal.files import is_folder, read_bounded
+from modelseal.files import is_folder, read_trusted, read_untrusted
 from modelseal.formats import bundle as bundle_format
 from modelseal.model import manifest, names, scope
 from modelseal.model.diff import ManifestDiff, compare
@@ -77,7 +77,7 @@ def check(
     """
 
     def judged(one: Path) -> Verdict:
-        data = read_bounded(one, bundle_format.LIMIT, "bundle")
+        data = _read_bundle(one, given=bundle is not None)
         found = authenticate(data, root, policy.verifier)
         verdict = evaluate(str(path), found, ManifestDiff(), policy)
         if not verdict:  # the signer is not accepted: no need to read the model
@@ -107,7 +107,7 @@ def check_managed(
     from modelseal.verification import managed  # noqa: PLC0415 - X.509, only where wanted
 
     def judged(one: Path) -> Verdict:
-        data = read_bounded(one, bundle_format.LIMIT, "bundle")
+        data = _read_bundle(one, given=bundle is not None)
         found = managed.authenticate(data, believed, root, partial(artifact_bytes, path))
         policy = Policy.for_signer(found.signer.subject, found.signer.issuer)
         diff = differences(path, found, bundle, progress, cache)
@@ -124,7 +124,13 @@ def artifact_bytes(path: Path) -> bytes:
     """
     if is_folder(path):
         raise _one_file(path)
-    return read_bounded(path, _ARTIFACT_LIMIT, "artifact")
+    return read_untrusted(path, _ARTIFACT_LIMIT, "artifact")
+
+
+def _read_bundle(path: Path, *, given: bool) -> bytes:
+    """Return the bytes of a bundle: the operator's, if `given`, else one that came with a model."""
+    read = read_trusted if given else read_untrusted
+    return read(path, bundle_format.LIMIT, "bundle")
 
 
 def _one_file(path: Path) -> Unverified:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from modelseal.cli._run import say
 from modelseal.errors import FormatError, UsageError, shown
-from modelseal.files import is_folder, read_bounded
+from modelseal.files import is_folder, is_stream, read_trusted, read_untrusted
 from modelseal.formats import bundle, oms
 from modelseal.model import listing, manifest, scope, tree
 from modelseal.model.diff import ManifestDiff, compare
@@ -47,15 +47,24 @@ def compared(old: Path, new: Path, progress: Progress | None) -> tuple[ManifestD
 
 def _listed(path: Path) -> Contents | None:
     """Return what the file at `path` lists, None if it is a model itself."""
+    if is_stream(path):  # such as `<(modelseal digest ...)`
+        return _only_listed(path)
     if is_folder(path):
         return None
     with tree.single(path) as file:
         if os.pread(file.fd, 1, 0) != b"{" or file.size > listing.LIMIT:
             return None  # large models are not read to find that out
-    data = read_bounded(path, listing.LIMIT, "list of digests")
+    data = read_untrusted(path, listing.LIMIT, "list of digests")
     found = _parsed(data)
     if found is not None:  # said, because the file itself could be what was to be compared
         say(f"note: '{shown(str(path))}' stands for the files that it lists, believed unchecked")
+    return found
+
+
+def _only_listed(path: Path) -> Contents:
+    found = _parsed(read_trusted(path, listing.LIMIT, "list of digests"))
+    if found is None:
+        raise _not_comparable(f"'{shown(str(path))}' lists no digests.")
     return found
 
 

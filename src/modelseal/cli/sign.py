@@ -216,10 +216,10 @@ def _serialized(options: Options) -> bool:
 def _known(path: str | None) -> Manifest | None:
     if path is None:
         return None
-    from modelseal.files import read_bounded
+    from modelseal.files import read_trusted
     from modelseal.model import listing
 
-    return listing.parse(read_bounded(Path(path), listing.LIMIT, "manifest")).manifest
+    return listing.parse(read_trusted(Path(path), listing.LIMIT, "manifest")).manifest
 
 
 def _given_token(options: Options) -> str | None:
@@ -234,13 +234,13 @@ def _token(value: str | None) -> str | None:
     if value is None or value.count(".") == 2:  # noqa: PLR2004 - the form of a JWT
         return value
     from modelseal.errors import SignInNeeded
-    from modelseal.files import read_bounded, there
+    from modelseal.files import exists, read_trusted
 
     try:
-        found = there(Path(value))
+        found = exists(Path(value))
     except ModelSealError:
         found = False
     if not found:
         message = "The identity token is malformed, and no file of that name holds one."
         raise SignInNeeded("token-malformed", message, "Get a new token.")
-    return read_bounded(Path(value), 64 * 1024, "identity token").decode(errors="replace").strip()
+    return read_trusted(Path(value), 64 * 1024, "identity token").decode(errors="replace").strip()

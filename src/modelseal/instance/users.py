@@ -10,6 +10,7 @@ from hmac import compare_digest
 from typing import TYPE_CHECKING
 
 from modelseal.errors import FormatError, UsageError, shown
+from modelseal.files import read_trusted
 from modelseal.formats.strict import b64decode, b64encode
 from modelseal.instance.tokens import parse_identity
 
@@ -67,12 +68,10 @@ def read_users(path: Path) -> Users:
         UsageError: the file cannot be read, or has a line of another form, or nobody in it.
     """
     try:
-        with path.open("rb") as file:
-            lines = file.read(_FILE_LIMIT).decode().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(
-            "users-file", f"The users file cannot be read: {shown(str(error))}."
-        ) from error
+        lines = read_trusted(path, _FILE_LIMIT, "users file").decode().splitlines()
+    except UnicodeDecodeError as error:
+        message = f"The users file '{shown(str(path))}' is not UTF-8."
+        raise UsageError("users-file", message) from error
     passwords: dict[str, _Password] = {}
     for number, line in enumerate(lines, 1):
         if not line.strip() or line.startswith("#"):

@@ -26,7 +26,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from modelseal.errors import UsageError, shown
-from modelseal.files import is_folder, there, translated
+from modelseal.files import exists, is_folder, translated
 from modelseal.model import names
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def in_folder(folder: Path, most: int = _ENTRIES) -> FolderBundles:
             if entry.name in _LOOKED_FOR or entry.name.endswith(OMS_SUFFIX)
         }
     kaggle = folder / _KAGGLE_NAME
-    if found.get(_KAGGLE_FOLDER) and is_folder(kaggle.parent) and there(kaggle):
+    if found.get(_KAGGLE_FOLDER) and is_folder(kaggle.parent) and exists(kaggle):
         found[_KAGGLE_NAME] = is_folder(kaggle)
     files = {name for name, is_dir in found.items() if not is_dir}
     return FolderBundles(
@@ -123,7 +123,7 @@ def next_bundle(first: Path) -> Path:
         UsageError: there are too many already. Undecided: cannot tell.
     """
     for one in _numbered(first):
-        if not there(one):
+        if not exists(one):
             return one
     message = f"'{shown(str(first))}' has {len(_NUMBERS)} further signatures beside it."
     raise UsageError("too-many-signatures", message, "Remove those that are no longer needed.")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelseal.errors import ModelSealError, Unverified, UsageError, shown
-from modelseal.files import is_folder, there
+from modelseal.files import exists, is_folder
 from modelseal.model.bundles import (
     BUNDLE_NAME,
     OMS_SUFFIX,
@@ -42,11 +42,11 @@ def find_bundles(path: Path, bundle: str | Path | None = None) -> Iterator[Path]
     """
     folder = is_folder(path)
     if bundle is not None:
-        found = iter([Path(bundle)] if there(Path(bundle)) else [])
+        found = iter([Path(bundle)] if exists(Path(bundle)) else [])
     elif folder:
         found = _in_folder(path)
     else:
-        found = filter(there, beside_file(path))
+        found = filter(exists, beside_file(path))
     first = next(found, None)
     if first is None:
         raise _unsigned(path, bundle, folder=folder)

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelseal.errors import ModelSealError
-from modelseal.files import read_bounded, translated, write_atomic
+from modelseal.files import read_untrusted, translated, write_atomic
 from modelseal.formats import oms
 from modelseal.formats.strict import as_kind, member, parse_json
 from modelseal.model import hashing
@@ -117,7 +117,7 @@ def load(model: Path) -> StatCache:
     known: dict[str, tuple[str, tuple[bytes, ...]]] = {}
     try:
         if _is_private(path.parent) and _is_private(path):
-            known = _parsed(read_bounded(path, LIMIT, _WHAT), model)
+            known = _parsed(read_untrusted(path, LIMIT, _WHAT), model)
     except (ModelSealError, ValueError, OSError):
         known = {}  # everything is hashed, as without a cache
     return StatCache(model, known)

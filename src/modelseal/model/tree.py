@@ -122,8 +122,8 @@ def read(path: Path, limit: int, what: str) -> bytes:
     Raises:
         FormatError: too large, or as `single`. UsageError, Undecided: as `single`.
     """
-    with single(path) as file:
-        return read_fd(os.dup(file.fd), limit, what)
+    with single(path) as file, translated(str(path)):
+        return read_fd(file.fd, limit, f"The {what} '{shown(str(path))}'")
 
 
 def walk(

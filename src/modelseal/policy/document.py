@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from modelseal.errors import FormatError, shown
-from modelseal.files import read_bounded
+from modelseal.files import read_trusted
 from modelseal.policy.rules import VERIFIERS, Policy, Rule
 from modelseal.policy.signers import AcceptedIdentity
 
@@ -53,14 +53,12 @@ def load(path: Path) -> Policy:
     Raises:
         UsageError, FormatError, Undecided: missing, not a policy, unreadable.
     """
-    # The operator's own file: a link is fine, configuration volumes are made of them.
-    path = Path(os.path.realpath(path))
-    data = read_bounded(path, LIMIT, "policy")
+    data = read_trusted(path, LIMIT, "policy")
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
         raise FormatError("bad-policy", "The policy is not UTF-8.") from error
-    return parse(text, path.parent)
+    return parse(text, Path(os.path.realpath(path)).parent)
 
 
 def parse(text: str, folder: Path) -> Policy:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
 from modelseal.errors import FormatError, PolicyRefused, shown
-from modelseal.files import read_bounded
+from modelseal.files import read_untrusted
 from modelseal.formats.strict import as_kind, optional, parse_json
 from modelseal.policy.verdict import Check
 
@@ -39,7 +39,7 @@ def read(snapshot: Snapshot, policy: Policy) -> dict[str, Any]:
             f"The signed model has no {FILE_NAME}.",
             "Put it into the folder, then sign again.",
         )
-    data = read_bounded(snapshot.path / FILE_NAME, LIMIT, _WHAT)
+    data = read_untrusted(snapshot.path / FILE_NAME, LIMIT, _WHAT)
     settings = dict(as_kind(parse_json(data, what=_WHAT, limit=LIMIT), dict, what=_WHAT))
     parameters = dict(optional(settings, "parameters", dict, what=_WHAT) or {})
     _check_name(settings, snapshot)

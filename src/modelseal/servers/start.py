@@ -65,7 +65,7 @@ def checked(
     for what, path in own.items():
         if path.is_relative_to(models) or models.is_relative_to(path):
             raise _too_near(what, path, models)
-    return Places(given, private, rules, trust.from_file(trusted))
+    return Places(given, private, rules, trust.from_file(rules.trust_root))
 
 
 def _check_imports(models: Path, start: Path, import_path: Iterable[str]) -> None:

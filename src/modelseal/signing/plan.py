@@ -79,8 +79,8 @@ def make(
     target = first = _first_bundle(path, bundle, is_folder=is_folder)
     if way.add:
         target = next_bundle(first)
-    if files.there(target) and not overwrite:
-        raise files.exists(target)
+    if files.exists(target) and not overwrite:
+        raise files.already_exists(target)
     cache = _notes(path, target, folder=is_folder) if way.update else None
     artifact = b""
     if is_folder:
@@ -109,7 +109,7 @@ def _notes(path: Path, bundle: Path, *, folder: bool) -> stat_cache.StatCache:
     """
     signed: oms.Manifest | None = None
     try:
-        parsed = bundle_format.parse(files.read_bounded(bundle, bundle_format.LIMIT, "bundle"))
+        parsed = bundle_format.parse(files.read_untrusted(bundle, bundle_format.LIMIT, "bundle"))
         signed = managed.signed(parsed)[1]
     except ModelSealError:
         pass  # none, or none that can be read: all is read
@@ -157,7 +157,7 @@ def _whole(path: Path) -> bytes:
             "signs: all of it must be in memory.",
             "Sign with an ECDSA or RSA key: they sign a digest.",
         )
-    return files.read_bounded(path, WHOLE_LIMIT, "file")
+    return files.read_untrusted(path, WHOLE_LIMIT, "file")
 
 
 def _check_same(first: Path, plan: Plan) -> None:
@@ -166,7 +166,7 @@ def _check_same(first: Path, plan: Plan) -> None:
     Raises:
         UsageError: it does not, so the two signatures would never count together.
     """
-    parsed = bundle_format.parse(files.read_bounded(first, bundle_format.LIMIT, "bundle"))
+    parsed = bundle_format.parse(files.read_untrusted(first, bundle_format.LIMIT, "bundle"))
     found = plan.manifest
     if plan.kind == "artifact":  # whose name is not signed
         same = _is_same_artifact(parsed, plan)
@@ -196,8 +196,8 @@ def _known(path: Path, bundle: str | Path | None, signed: oms.Manifest, *, overw
     """Return the plan to sign what is known of a model that need not be here."""
     if bundle is None:
         raise UsageError("bad-options", "--manifest needs --bundle: the model may be elsewhere.")
-    if files.there(Path(bundle)) and not overwrite:
-        raise files.exists(Path(bundle))
+    if files.exists(Path(bundle)) and not overwrite:
+        raise files.already_exists(Path(bundle))
     _refuse_control_characters(signed)
     _refuse_patterns(signed.ignored)
     return Plan(path, Path(bundle), signed, "oms")

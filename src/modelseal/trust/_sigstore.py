@@ -11,7 +11,7 @@ from sigstore.models import ClientTrustConfig
 from sigstore_models.trustroot import v1 as trustroot_v1
 
 from modelseal.errors import FormatError, Undecided, shown
-from modelseal.files import read_bounded
+from modelseal.files import read_trusted
 from modelseal.trust import embedded as roots
 from modelseal.trust import published
 
@@ -30,13 +30,7 @@ def trust_config(
         UsageError, FormatError, Undecided: no such file, no trust config, instance unreachable.
     """
     if path is not None:
-        raw = read_bounded(path, _CONFIG_LIMIT, "trust config")
-        try:
-            return ClientTrustConfig.from_json(raw.decode())
-        except (ValueError, Error) as error:
-            message = f"'{shown(str(path))}' is not a Sigstore client trust config."
-            hint = "Make one with: modelseal instance trust-config --data DIR --out FILE"
-            raise FormatError("trust-config", message, hint) from error
+        return in_trust_config(read_trusted(path, _CONFIG_LIMIT, "trust config"), str(path))
     url, name = published.url_of(instance, staging=staging)
     try:
         return ClientTrustConfig.from_tuf(url)
@@ -50,6 +44,20 @@ def trust_config(
             f"The trust root of {name} cannot be refreshed: {reason}.",
             "Check the URL and the network, or use --trust-config.",
         ) from error
+
+
+def in_trust_config(data: bytes, source: str) -> ClientTrustConfig:
+    """Return the client trust config in `data`, which came from `source`.
+
+    Raises:
+        FormatError: it is not one ("trust-config").
+    """
+    try:
+        return ClientTrustConfig.from_json(data.decode())
+    except (ValueError, Error) as error:
+        message = f"'{shown(source)}' is not a Sigstore client trust config."
+        hint = "Make one with: modelseal instance trust-config --data DIR --out FILE"
+        raise FormatError("trust-config", message, hint) from error
 
 
 def assembled(
@@ -66,9 +74,9 @@ def assembled(
     root = (
         roots.embedded(name)
         if trusted_root is None
-        else read_bounded(trusted_root, _CONFIG_LIMIT, "trusted root")
+        else read_trusted(trusted_root, _CONFIG_LIMIT, "trusted root")
     )
-    services = read_bounded(signing_config, _CONFIG_LIMIT, "signing config")
+    services = read_trusted(signing_config, _CONFIG_LIMIT, "signing config")
     try:
         return ClientTrustConfig(
             trustroot_v1.ClientTrustConfig(

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -17,6 +16,8 @@ from modelseal.formats import spki
 from modelseal.trust import signature
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from cryptography import x509
 
     from modelseal.trust.signature import PublicKey
@@ -44,7 +45,7 @@ def load_private(path: Path, password: bytes | None = None) -> PrivateKey:
     """
     from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 - 10 ms, to sign only
 
-    pem = files.read_bounded(_followed(path), LIMIT, "private key")
+    pem = files.read_trusted(path, LIMIT, "private key")
     try:
         key = serialization.load_pem_private_key(pem, password)
         signature.accepted(key.public_key())
@@ -85,7 +86,7 @@ def load_public(path: Path) -> PublicKey:
     Raises:
         UsageError, FormatError, Undecided: missing, no usable key, unreadable.
     """
-    return signature.load_pem(files.read_bounded(_followed(path), LIMIT, "public key"))
+    return signature.load_pem(files.read_trusted(path, LIMIT, "public key"))
 
 
 def load_certificates(path: Path) -> tuple[x509.Certificate, ...]:
@@ -96,7 +97,7 @@ def load_certificates(path: Path) -> tuple[x509.Certificate, ...]:
     """
     from cryptography import x509  # noqa: PLC0415 - 20 ms that a key need not pay
 
-    pem = files.read_bounded(_followed(path), LIMIT, "certificate")
+    pem = files.read_trusted(path, LIMIT, "certificate")
     try:
         found = tuple(x509.load_pem_x509_certificates(pem))
     except ValueError as error:
@@ -132,8 +133,8 @@ def generate(
 
     public = private.with_suffix(".pub")
     for path in (private, public):
-        if files.there(path) and not overwrite:
-            raise files.exists(path)
+        if files.exists(path) and not overwrite:
+            raise files.already_exists(path)
     key = _new(kind)
     secret = (
         serialization.NoEncryption()
@@ -152,8 +153,3 @@ def _new(kind: str) -> PrivateKey:
     if kind == "ed25519":
         return ed25519.Ed25519PrivateKey.generate()
     return rsa.generate_private_key(public_exponent=65537, key_size=int(kind.removeprefix("rsa")))
-
-
-def _followed(path: Path) -> Path:
-    """Return where `path` leads: secrets are mounted as links."""
-    return Path(os.path.realpath(path))

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from modelseal.errors import ModelSealError, Undecided, UsageError, shown
-from modelseal.files import read_bounded, there
+from modelseal.files import exists, read_trusted
 from modelseal.formats import trusted_root
 from modelseal.formats.strict import as_kind, member, parse_json
 from modelseal.trust import embedded as roots
@@ -33,10 +33,10 @@ def cached_root(instance: str | None, *, staging: bool) -> tuple[bytes, str]:
 
     cache = Path(platformdirs.user_cache_dir("sigstore-python", "sigstore")) / "tuf"
     cached = cache / quote(url, safe="") / "trusted_root.json"
-    if there(cached):
+    if exists(cached):
         seen = Path(platformdirs.user_data_dir("sigstore-python", "sigstore")) / "tuf"
         until = _current_until(seen / quote(url, safe="") / "timestamp.json")
-        return read_bounded(cached, trusted_root.LIMIT, "trusted root"), name + until
+        return read_trusted(cached, trusted_root.LIMIT, "trusted root"), name + until
     if url in _EMBEDDED:
         return roots.embedded(_EMBEDDED[url]), f"{name}, as in this release"
     raise not_trusted(name)
@@ -50,7 +50,7 @@ def _current_until(timestamp: Path) -> str:
     """
     what = "TUF timestamp"
     try:
-        data = read_bounded(timestamp, trusted_root.LIMIT, what)
+        data = read_trusted(timestamp, trusted_root.LIMIT, what)
         obj = as_kind(parse_json(data, what=what, limit=trusted_root.LIMIT), dict, what=what)
         expires = member(member(obj, "signed", dict, what=what), "expires", str, what=what)
     except ModelSealError:

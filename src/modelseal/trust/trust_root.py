@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from modelseal.errors import FormatError, UsageError, shown
-from modelseal.files import read_bounded
+from modelseal.files import read_trusted
 from modelseal.formats import trusted_root as trusted_root_format
 from modelseal.formats.strict import as_kind, member, parse_json, parse_proto
 
@@ -34,7 +34,7 @@ def from_file(path: Path) -> TrustRoot:
     Raises:
         UsageError, FormatError, Undecided: missing, not a trusted root, unreadable.
     """
-    return _parsed(read_bounded(path, LIMIT, _WHAT), str(path))
+    return _parsed(read_trusted(path, LIMIT, _WHAT), str(path))
 
 
 def from_trust_config(path: Path) -> TrustRoot:
@@ -43,14 +43,22 @@ def from_trust_config(path: Path) -> TrustRoot:
     Raises:
         UsageError, FormatError, Undecided: as `from_file`.
     """
+    return in_trust_config(read_trusted(path, LIMIT, "trust config"), str(path))
+
+
+def in_trust_config(data: bytes, source: str) -> TrustRoot:
+    """Return the trusted root in the client trust config `data`, which came from `source`.
+
+    Raises:
+        FormatError: it is not a trust config, or the root in it is not one.
+    """
     what = "trust config"
-    data = parse_json(read_bounded(path, LIMIT, what), what=what, limit=LIMIT)
-    obj = as_kind(data, dict, what=what)
+    obj = as_kind(parse_json(data, what=what, limit=LIMIT), dict, what=what)
     if "trustedRoot" not in obj:
-        message = f"'{shown(str(path))}' is not a Sigstore client trust config."
+        message = f"'{shown(source)}' is not a Sigstore client trust config."
         raise FormatError("trust-config", message, "A trusted root goes to --trusted-root.")
     inner = member(obj, "trustedRoot", dict, what=what)
-    return _parsed(json.dumps(inner).encode(), str(path))
+    return _parsed(json.dumps(inner).encode(), source)
 
 
 def choose(

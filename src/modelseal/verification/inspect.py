@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from cryptography import x509
 
 from modelseal.errors import FormatError, ModelSealError
-from modelseal.files import is_folder, read_bounded
+from modelseal.files import is_folder, read_trusted, read_untrusted
 from modelseal.formats import bundle as bundle_format
 from modelseal.formats import dsse, intoto, oms, timestamp
 from modelseal.model.bundles import is_bundle_name
@@ -28,11 +28,15 @@ def inspect(path: Path) -> list[dict[str, Any]]:
         UsageError, FormatError, Undecided, Unverified: no bundle, or one cannot be read.
     """
     is_bundle = is_bundle_name(path.name) and not is_folder(path)
-    return [_said(one) for one in ((path,) if is_bundle else find_bundles(path))]
+    if is_bundle:
+        return [_said(path, read_trusted(path, bundle_format.LIMIT, "bundle"))]
+    return [
+        _said(one, read_untrusted(one, bundle_format.LIMIT, "bundle")) for one in find_bundles(path)
+    ]
 
 
-def _said(where: Path) -> dict[str, Any]:
-    bundle = bundle_format.parse(read_bounded(where, bundle_format.LIMIT, "bundle"))
+def _said(where: Path, data: bytes) -> dict[str, Any]:
+    bundle = bundle_format.parse(data)
     said: dict[str, Any] = {
         "checked": False,
         "bundle": str(where),

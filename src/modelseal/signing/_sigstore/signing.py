@@ -80,10 +80,9 @@ def _from_file() -> str | None:
     Raises:
         FormatError, Undecided: there is something, but no file of a token's size, or unreadable.
     """
-    if not files.there(TOKEN_FILE):
+    if not files.exists(TOKEN_FILE):
         return None
-    there = Path(os.path.realpath(TOKEN_FILE))  # it is a link to a link, so that it can be swapped
-    return files.read_bounded(there, _TOKEN_LIMIT, "identity token").decode(errors="replace")
+    return files.read_trusted(TOKEN_FILE, _TOKEN_LIMIT, "identity token").decode(errors="replace")
 
 
 def _checked_token(raw: str) -> oidc.IdentityToken:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
+from modelseal import files
 from modelseal.errors import FormatError, ModelSealError, Undecided
 from modelseal.trust import anchors
 from modelseal.trust import trust_root as trust
@@ -94,9 +95,13 @@ def of_instance(
     from modelseal.signing._sigstore import witnesses  # noqa: PLC0415 - 400 ms
     from modelseal.trust import _sigstore as roots  # noqa: PLC0415 - 400 ms
 
-    path = Path(trust_config) if trust_config else None
-    config = roots.trust_config(instance=instance, path=path, staging=staging)  # fills the cache
-    root = trust.choose(trust_config=trust_config, instance=instance, staging=staging)
+    if trust_config is not None:
+        data = files.read_trusted(Path(trust_config), trust.LIMIT, "trust config")  # once: a pipe
+        config = roots.in_trust_config(data, trust_config)
+        root = trust.in_trust_config(data, trust_config)
+    else:
+        config = roots.trust_config(instance=instance, staging=staging)  # fills the cache
+        root = trust.choose(instance=instance, staging=staging)
     return Witness(witnesses.Services(config), root, logs, stamps)
 
 
