@@ -29,6 +29,7 @@ COMMANDS = {
     "key": "Make keys to sign with.",
     "inspect": "Show what a signature says, without checking it.",
     "instance": "Run a private Sigstore in one process.",
+    "completion": "Print a completion script for bash, zsh or fish.",
     "demo": "Tell the whole story: train, sign, verify, tamper, be refused.",
 }
 
@@ -73,7 +74,7 @@ def top_parser() -> Parser:
     """Return what parses the command line up to the command."""
     from modelseal.cli._options import Parser
 
-    parser = Parser("modelseal", _HELP + "\n".join(f"  {n:10}{s}" for n, s in COMMANDS.items()))
+    parser = Parser("modelseal", _HELP + "\n".join(f"  {n:12}{s}" for n, s in COMMANDS.items()))
     version = f"modelseal {modelseal.__version__}"
     parser.add_argument("--version", action="version", version=version, help="Print the version.")
     parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help="One of the above.")

@@ -278,3 +278,11 @@ def test_help_names_the_variables():
 def test_names_are_unique():
     names = [s.name for choice in _defaults.CHOICES for s in choice.settings() if s.name]
     assert len(names) == len(set(names))
+
+
+def test_the_page_has_every_variable_and_key():
+    page = (Path(__file__).parents[3] / "docs" / "cli.md").read_text()
+    rows = [line for line in page.splitlines() if line.startswith("| ")]
+    for setting in (s for choice in _defaults.CHOICES for s in choice.settings() if s.name):
+        names = [setting.variable, setting.name, *filter(None, [setting.alias])]
+        assert any(all(f"`{name}`" in row for name in names) for row in rows), setting.name
