@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 settings.register_profile("modelseal", deadline=None, derandomize=True)
 settings.load_profile("modelseal")
 
+for _name in [name for name in os.environ if name.startswith("MODELSEAL_")]:
+    del os.environ[_name]  # options of whoever runs the tests
+
 MODELSEAL = [str(Path(sys.executable).with_name("modelseal"))]
 
 

@@ -250,6 +250,44 @@ def test_inspect_says_that_nothing_was_checked(instance, model) -> None:
     assert [f["name"] for f in said["manifest"]["files"]] == ["sub/config.json", "weights.bin"]
 
 
+def test_options_from_the_environment_and_from_a_file(instance, model, tmp_path) -> None:
+    config = tmp_path / "modelseal.toml"
+    config.write_text(
+        f'identity = "{ALICE}"\nissuer = "{instance.issuer}"\n'
+        f'trust_config = "{instance.trust_config}"\n'
+    )
+    done = shell("sign", model, "--config", config, SIGSTORE_IDENTITY_TOKEN=instance.token())
+    assert done.returncode == 0, done.stderr
+    assert shell("verify", model, "--config", config).returncode == 0
+    assert shell("verify", model, MODELSEAL_CONFIG=str(config)).returncode == 0
+
+    mallory = shell("verify", model, "--config", config, MODELSEAL_IDENTITY="mallory@example.com")
+    assert mallory.returncode == 1
+    assert "[identity-mismatch]" in mallory.stdout
+    who = {"MODELSEAL_IDENTITY": ALICE, "MODELSEAL_ISSUER": instance.issuer}
+    done = shell("verify", model, **who, MODELSEAL_TRUSTED_ROOT=str(instance.trusted_root))
+    assert done.returncode == 0, done.stderr
+    options = ("--cert-identity", "mallory@example.com", "--cert-oidc-issuer", instance.issuer)
+    refused = shell("verify", model, *options, "--trusted-root", instance.trusted_root, **who)
+    assert refused.returncode == 1
+
+    (model.parent / "modelseal.toml").write_bytes(config.read_bytes())
+    nothing = shell("verify", model, cwd=model.parent)
+    assert (nothing.returncode, "[whose-signature]" in nothing.stderr) == (2, True)
+
+
+def test_services_in_the_environment_are_not_in_the_way_of_a_key(model, tmp_path) -> None:
+    key = tmp_path / "release.key"
+    assert shell("key", "generate", key).returncode == 0
+    env = {"MODELSEAL_INSTANCE": "https://sigstore.test", "MODELSEAL_SIGNING_KEY": str(key)}
+    done = shell("sign", model, **env)
+    assert done.returncode == 0, done.stderr
+    assert shell("verify", model, MODELSEAL_KEY=str(tmp_path / "release.pub")).returncode == 0
+    both = shell("sign", model, "--overwrite", **env, MODELSEAL_IDENTITY_TOKEN="a.b.c")
+    assert both.returncode == 2
+    assert "MODELSEAL_IDENTITY_TOKEN and MODELSEAL_SIGNING_KEY exclude each other" in both.stderr
+
+
 def test_an_instance_known_by_its_url(instance, model, tmp_path) -> None:
     """Trusted once with the stock client, then by URL: TUF for signing, the cache for verifying."""
     home = {"XDG_DATA_HOME": str(tmp_path / "d"), "XDG_CACHE_HOME": str(tmp_path / "c")}

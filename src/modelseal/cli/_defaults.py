@@ -119,7 +119,7 @@ def apply_defaults(options: Options, *choices: Choice) -> None:
     places = [_environment(choices), *_file(given.get("config"))]
     for choice in choices:
         for setting in _chosen(choice, given, places):
-            if not given.get(setting.dest):
+            if not _is_given(given[setting.dest]):
                 _set(options, setting, places)
 
 
@@ -131,7 +131,7 @@ def _chosen(
     What the command has no option for is no alternative.
     """
     alternatives = [one for one in choice.alternatives if all(s.dest in given for s in one)]
-    by_flags = [one for one in alternatives if any(given[s.dest] for s in one)]
+    by_flags = [one for one in alternatives if any(_is_given(given[s.dest]) for s in one)]
     if by_flags:
         # Two of them are reported by the command, which knows what goes together.
         return by_flags[0] if len(by_flags) == 1 else ()
@@ -144,6 +144,11 @@ def _chosen(
         if found:
             return found[0]
     return ()
+
+
+def _is_given(value: object) -> bool:
+    """Return whether `value` is not the default of an option; an empty string is a value."""
+    return value not in (None, False, [])
 
 
 def _set(options: Options, setting: Setting, places: Sequence[_Place]) -> None:

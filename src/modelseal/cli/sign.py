@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from modelseal.cli._defaults import SIGN_AS, TRUST, add_defaults, apply_defaults
 from modelseal.cli._options import add_format, add_overwrite, add_serialization
 from modelseal.cli._run import ACCEPTED, answer, byte_progress, print_json, styled
 from modelseal.errors import ModelSealError, UsageError, shown
@@ -34,8 +34,6 @@ Examples:
   modelseal sign model/ --key awskms:///alias/release
   modelseal sign model/ --key release.key --log --timestamp --trust-config trust.json
 """
-
-_IDENTITY_VARIABLE = "MODELSEAL_IDENTITY_TOKEN"
 
 
 def add_options(parser: Parser) -> None:
@@ -91,10 +89,14 @@ def add_options(parser: Parser) -> None:
         help="Also write FILE.sig, FILE.crt, FILE.sigstore.",
     )  # fmt: skip
     add_format(parser)
+    add_defaults(parser, SIGN_AS, TRUST)
 
 
 def run(options: Options) -> int:
     """Sign; return the exit code."""
+    apply_defaults(options, SIGN_AS)
+    if options.key is None or options.log or options.timestamp:
+        apply_defaults(options, TRUST)
     from modelseal.formats import oms
     from modelseal.signing.plan import Way
     from modelseal.signing.sign import sign_all
@@ -121,7 +123,7 @@ def run(options: Options) -> int:
     with byte_progress("Hashing") as progress:
         made = sign_all(
             options.paths,
-            identity_token=None if signer else _token(_given_token(options)),
+            identity_token=None if signer else _token(options.identity_token),
             instance=options.instance,
             trust_config=options.trust_config,
             staging=options.staging,
@@ -220,10 +222,6 @@ def _known(path: str | None) -> Manifest | None:
     from modelseal.model import listing
 
     return listing.parse(read_trusted(Path(path), listing.LIMIT, "manifest")).manifest
-
-
-def _given_token(options: Options) -> str | None:
-    return options.identity_token or os.environ.get(_IDENTITY_VARIABLE) or None
 
 
 def _token(value: str | None) -> str | None:

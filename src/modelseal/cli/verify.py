@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from modelseal.cli._defaults import SIGNER, TRUST, add_defaults, apply_defaults
 from modelseal.cli._options import add_format
 from modelseal.cli._run import (
     ACCEPTED,
@@ -50,12 +51,14 @@ def add_options(parser: Parser) -> None:
     add("paths", nargs="+", type=Path, metavar="PATH", help="Models: files or folders.")
     who = parser.add_argument_group("who must have signed")
     who.add_argument(
-        "--identity", "--certificate-identity", dest="identities", action="append", default=[],
-        metavar="ID", help="An e-mail address or a URI. May be repeated, with its issuer.",
+        "--identity", "--certificate-identity", "--cert-identity", dest="identities",
+        action="append", default=[], metavar="ID",
+        help="An e-mail address or a URI. May be repeated, with its issuer.",
     )  # fmt: skip
     who.add_argument(
-        "--issuer", "--certificate-oidc-issuer", dest="issuers", action="append", default=[],
-        metavar="URL", help="Who must have vouched for that identity.",
+        "--issuer", "--certificate-oidc-issuer", "--cert-oidc-issuer", dest="issuers",
+        action="append", default=[], metavar="URL",
+        help="Who must have vouched for that identity.",
     )  # fmt: skip
     who.add_argument(
         "--key", dest="keys", action="append", default=[],
@@ -88,10 +91,12 @@ def add_options(parser: Parser) -> None:
         "Not proof; the answer says.",
     )  # fmt: skip
     add_format(parser)
+    add_defaults(parser, SIGNER, TRUST)
 
 
 def run(options: Options) -> int:
     """Verify; return the exit code."""
+    apply_defaults(options, SIGNER, TRUST)
     _check(options)
     root = _root(options)
     with byte_progress("Verifying") as progress:

@@ -286,3 +286,9 @@ def test_the_page_has_every_variable_and_key():
     for setting in (s for choice in _defaults.CHOICES for s in choice.settings() if s.name):
         names = [setting.variable, setting.name, *filter(None, [setting.alias])]
         assert any(all(f"`{name}`" in row for name in names) for row in rows), setting.name
+
+
+def test_an_empty_flag_is_a_value(verify):
+    options = verify("--trusted-root", "", MODELSEAL_TRUSTED_ROOT="root.json")
+    assert options.trusted_root == ""
+    assert verify("--trusted-root", "", MODELSEAL_TRUST_CONFIG="config").trust_config is None
