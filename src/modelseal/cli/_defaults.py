@@ -203,10 +203,10 @@ def _file(flag: str | None) -> list[_Place]:
 def _parsed(path: Path) -> dict[str, Any]:
     import tomllib
 
-    from modelseal.files import read_bounded
+    from modelseal.files import read_trusted
 
     try:
-        return tomllib.loads(read_bounded(path, _LIMIT, "configuration file").decode())
+        return tomllib.loads(read_trusted(path, _LIMIT, "configuration file").decode())
     except ValueError as error:  # TOML or UTF-8
         message = f"The configuration file '{shown(str(path))}' is not TOML: {shown(str(error))}."
         raise UsageError("bad-config", message, "docs/cli.md has an example.") from error
