@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _CHUNK = 64 * 1024  # bytes that are read at once of what does not tell its size
+_NO_TEMPORARY = "No usable temporary directory found in"  # as Python's tempfile says it
 
 
 @contextmanager
@@ -68,11 +69,23 @@ def _not_regular(subject: str) -> FormatError:
 def of_os_error(error: OSError) -> Undecided:
     """Return what `error` means where nobody nearer knows what was done to which file."""
     reason = shown(error.strerror or str(error) or type(error).__name__)
+    if reason.startswith(_NO_TEMPORARY):
+        return no_temporary_folder(error)
     if error.filename is None or isinstance(error.filename, int):  # a descriptor is not a name
         return Undecided("io-error", f"The operating system refuses: {reason}.")
     name = shown(os.fsdecode(error.filename))
     return Undecided(
         "io-error", f"'{name}' cannot be used: {reason}.", "Check that path and its permissions."
+    )
+
+
+def no_temporary_folder(error: OSError) -> Undecided:
+    """Return what `error` means when it came from making a temporary file or folder."""
+    reason = shown(error.strerror or "input/output error").replace(_NO_TEMPORARY, "tried")
+    return Undecided(
+        "no-temporary-folder",
+        f"No folder for temporary files can be written: {reason}.",
+        "Set TMPDIR to a folder that can be written and has room.",
     )
 
 

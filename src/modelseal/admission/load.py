@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 from modelseal.admission import store as place
 from modelseal.admission.admit import admit
-from modelseal.errors import Undecided, shown
-from modelseal.files import of_os_error
+from modelseal.files import no_temporary_folder, of_os_error
 from modelseal.policy.rules import Policy
 from modelseal.trust import trust_root as trust
 
@@ -64,13 +63,7 @@ def _temporary_store() -> Iterator[Path]:
     try:
         folder = Path(tempfile.mkdtemp(prefix="modelseal-"))
     except OSError as error:
-        reason = shown(error.strerror or "input/output error")
-        raise Undecided(
-            "no-temporary-folder",
-            f"No folder for temporary files can be written: {reason}.",
-            "Set TMPDIR to a folder that can be written and has room for the model, or load with "
-            "store=FOLDER.",
-        ) from error
+        raise no_temporary_folder(error) from error
     try:
         yield folder
     finally:

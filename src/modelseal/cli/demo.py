@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from modelseal.cli._run import ACCEPTED, REFUSED, answer
 from modelseal.errors import Undecided, UsageError, shown
+from modelseal.files import no_temporary_folder
 
 if TYPE_CHECKING:
     from modelseal.cli._demo.children import Children
@@ -67,15 +68,18 @@ def run(options: Options) -> int:
 
 
 def _folder(keep: Path | None, stack: ExitStack) -> Path:
-    try:
-        if keep is None:
+    if keep is None:
+        try:
             temporary = tempfile.TemporaryDirectory(prefix="modelseal-demo-")
-            return Path(stack.enter_context(temporary)).resolve()
+        except OSError as error:
+            raise no_temporary_folder(error) from error
+        return Path(stack.enter_context(temporary)).resolve()
+    try:
         keep.mkdir(parents=True, exist_ok=True)
         empty = not any(keep.iterdir())
     except OSError as error:
-        what = "The folder for temporary files" if keep is None else f"'{shown(str(keep))}'"
-        message = f"{what} cannot be written: {shown(error.strerror or str(error))}."
+        reason = shown(error.strerror or str(error))
+        message = f"'{shown(str(keep))}' cannot be written: {reason}."
         raise Undecided("cannot-write", message, "Choose another folder with --keep.") from error
     if not empty:
         message = f"'{shown(str(keep))}' is not empty."

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -89,9 +88,9 @@ def _data(options: Options) -> Path:
     if options.data is not None:
         given: Path = options.data
         return given
-    base = os.environ.get("XDG_DATA_HOME", "")  # XDG Base Directory: relative paths do not count
-    root = Path(base) if base.startswith("/") else Path.home() / ".local/share"
-    return root / "modelseal" / "instance"
+    from modelseal import home
+
+    return home.folder("data", "modelseal") / "instance"
 
 
 def _add_up(parser: Parser) -> None:

@@ -21,7 +21,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelseal.errors import ModelSealError
+from modelseal import home
+from modelseal.errors import ModelSealError, Undecided
 from modelseal.files import read_untrusted, translated, write_atomic
 from modelseal.formats import oms
 from modelseal.formats.strict import as_kind, member, parse_json
@@ -105,17 +106,23 @@ class StatCache:
         }
         value = {"version": VERSION, "model": str(self._model), "files": files}
         path = path_of(self._model)
-        with translated(str(path.parent)):
+        try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_atomic(path, json.dumps(value).encode(), mode=0o600)
+            write_atomic(path, json.dumps(value).encode(), mode=0o600)
+        except OSError as error:
+            raise home.unusable(error, path.parent, "cache") from error
+        except Undecided as error:
+            if error.code == "cannot-write" and isinstance(error.__cause__, OSError):
+                raise home.unusable(error.__cause__, path.parent, "cache") from error
+            raise
 
 
 def load(model: Path) -> StatCache:
     """Return what is known of the model at `model`: nothing, if it cannot be read or trusted."""
     model = Path(os.path.realpath(model))
-    path = path_of(model)
     known: dict[str, tuple[str, tuple[bytes, ...]]] = {}
     try:
+        path = path_of(model)
         if _is_private(path.parent) and _is_private(path):
             known = _parsed(read_untrusted(path, LIMIT, _WHAT), model)
     except (ModelSealError, ValueError, OSError):
@@ -124,11 +131,13 @@ def load(model: Path) -> StatCache:
 
 
 def path_of(model: Path) -> Path:
-    """Return where the digests of the model at the absolute path `model` are kept."""
-    import platformdirs  # noqa: PLC0415 - hardly any run needs it
+    """Return where the digests of the model at the absolute path `model` are kept.
 
+    Raises:
+        Undecided: the user has no home folder ("no-home").
+    """
     name = hashlib.sha256(os.fsencode(model)).hexdigest()
-    return Path(platformdirs.user_cache_dir("modelseal")) / "digests" / f"{name}.json"
+    return home.folder("cache", "modelseal") / "digests" / f"{name}.json"
 
 
 def _is_private(path: Path) -> bool:

@@ -7,8 +7,10 @@ The cache is that of sigstore-python, which fills it when it signs or is told to
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import quote
 
+from modelseal import home
 from modelseal.errors import ModelSealError, Undecided, UsageError, shown
 from modelseal.files import exists, read_trusted
 from modelseal.formats import trusted_root
@@ -17,25 +19,56 @@ from modelseal.trust import embedded as roots
 
 PUBLIC_GOOD_URL = "https://tuf-repo-cdn.sigstore.dev"
 STAGING_URL = "https://tuf-repo-cdn.sigstage.dev"
+_CLIENT = "sigstore-python"
 _EMBEDDED = {PUBLIC_GOOD_URL: roots.PUBLIC_GOOD, STAGING_URL: roots.STAGING}
+
+
+class Folders(NamedTuple):
+    """Where sigstore-python keeps what one instance published: TUF metadata, and its targets."""
+
+    metadata: Path
+    targets: Path
+
+
+def folders(url: str) -> Folders:
+    """Return the folders of the instance at `url`; they need not exist.
+
+    Raises:
+        Undecided: the user has no home folder ("no-home").
+    """
+    name = Path("tuf") / quote(url, safe="")
+    data, cache = (home.folder(kind, _CLIENT) for kind in ("data", "cache"))
+    return Folders(data / name, cache / name)
+
+
+def is_trusted(url: str) -> bool:
+    """Return whether this machine has a root of trust for the instance at `url`.
+
+    Raises:
+        Undecided: cannot tell.
+    """
+    return url in _EMBEDDED or exists(folders(url).metadata / "root.json")
 
 
 def cached_root(instance: str | None, *, staging: bool) -> tuple[bytes, str]:
     """Return the trusted root of an instance as last seen, and for people what and how old it is.
 
-    The public instances are known without having been seen.
+    The public instances are known without having been seen, to a user without a home folder too.
 
     Raises:
-        Undecided: this instance was never trusted on this machine.
+        Undecided: this instance was never trusted on this machine, or that cannot be told.
     """
     url, name = url_of(instance, staging=staging)
-    import platformdirs  # noqa: PLC0415 - a trusted root of one's own needs none
-
-    cache = Path(platformdirs.user_cache_dir("sigstore-python", "sigstore")) / "tuf"
-    cached = cache / quote(url, safe="") / "trusted_root.json"
-    if exists(cached):
-        seen = Path(platformdirs.user_data_dir("sigstore-python", "sigstore")) / "tuf"
-        until = _current_until(seen / quote(url, safe="") / "timestamp.json")
+    try:
+        metadata, targets = folders(url)
+        cached = targets / "trusted_root.json"
+        is_cached = exists(cached)
+    except Undecided:
+        if url not in _EMBEDDED:
+            raise
+        is_cached = False
+    if is_cached:
+        until = _current_until(metadata / "timestamp.json")
         return read_trusted(cached, trusted_root.LIMIT, "trusted root"), name + until
     if url in _EMBEDDED:
         return roots.embedded(_EMBEDDED[url]), f"{name}, as in this release"
