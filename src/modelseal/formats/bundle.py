@@ -90,15 +90,29 @@ def parse(data: bytes) -> Bundle:
     """Return the bundle in `data`.
 
     Raises:
-        FormatError: too large, not JSON, another media type, or any member of the wrong shape.
+        FormatError: too large, not JSON, another media type, or any member of the wrong shape; what
+            is known to be something else is called by its name ("other-kind").
     """
+    try:
+        return _parse(data)
+    except FormatError as error:
+        from modelseal.formats import kinds  # noqa: PLC0415 - only for what is no bundle
+
+        other = kinds.refusal(data)
+        if other is None:
+            raise
+        raise other from error
+
+
+def _parse(data: bytes) -> Bundle:
     obj = parse_proto(data, what="bundle", limit=LIMIT)
     media_type = member(obj, "mediaType", str, what="bundle")
     if media_type not in MEDIA_TYPES:
         raise FormatError(
             "media-type",
-            f"The bundle has the media type '{shown(media_type)}', which is not a Sigstore bundle.",
-            "Sign again with a current client, or check that this is the right file.",
+            f"The bundle has the media type '{shown(media_type)}', which is not one of a Sigstore "
+            f"bundle of version 0.1 to 0.3.",
+            "Use a newer modelseal if it is of a newer version; else check which file it is.",
         )
     known(obj, "bundle", "mediaType", "verificationMaterial", "messageSignature", "dsseEnvelope")
     material = member(obj, "verificationMaterial", dict, what="bundle")

@@ -10,10 +10,12 @@ import json
 from typing import Any, NamedTuple
 
 from modelseal.errors import FormatError
+from modelseal.formats import predicates
 from modelseal.formats.strict import as_kind, member, optional, parse_json
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
+_OLD_TYPE = "https://in-toto.io/Statement/v0"  # never used for models
 LIMIT = 32 * 1024 * 1024  # bytes; a manifest of some 140,000 files
 _ITEMS = 2_000_000  # JSON values; such a manifest has some 600,000
 
@@ -45,7 +47,11 @@ def parse(data: bytes) -> Statement:
     """
     what = _WHAT
     obj = as_kind(parse_json(data, what=what, limit=LIMIT, items=_ITEMS), dict, what=what)
-    if member(obj, "_type", str, what=what) != STATEMENT_TYPE:
+    kind = member(obj, "_type", str, what=what)
+    if kind.startswith(_OLD_TYPE):
+        count = len(member(obj, "subject", list, what=what))
+        raise predicates.refusal("statement-type", str(obj.get("predicateType")), count)
+    if kind != STATEMENT_TYPE:
         raise FormatError("statement-type", "The signed statement is not an in-toto Statement v1.")
     subjects = tuple(
         _subject(as_kind(item, dict, what="subject"))

@@ -14,6 +14,7 @@ import re
 from typing import Any, Literal, NamedTuple
 
 from modelseal.errors import FormatError, shown
+from modelseal.formats import predicates
 from modelseal.formats.intoto import Statement, Subject
 from modelseal.formats.strict import as_kind, known, member, optional
 
@@ -233,12 +234,11 @@ def from_statement(statement: Statement) -> Manifest:
     if statement.predicate_type == OLD_PREDICATE_TYPE:
         return _from_subjects(statement)
     if statement.predicate_type != PREDICATE_TYPE:
-        raise FormatError(
-            "not-a-model-signature",
-            f"The statement is of type '{shown(statement.predicate_type)}', not a model signature.",
-        )
+        count = len(statement.subjects)
+        raise predicates.refusal("not-a-model-signature", statement.predicate_type, count)
     if len(statement.subjects) != 1:
-        raise FormatError("subject-count", "A model signature must have exactly one subject.")
+        message = f"The model signature has {len(statement.subjects)} subjects, not one."
+        raise FormatError("subject-count", message)
     known(statement.predicate, "predicate", "resources", "serialization")
     how, ignored = as_described(
         member(statement.predicate, "serialization", dict, what="predicate")
