@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import shutil
 
+import hub
 import pytest
 
 import modelseal
@@ -31,10 +32,10 @@ def we_verify(instance, model, signature, identity=ALICE):
     )  # fmt: skip
 
 
-def peer_verifies(model_signing, instance, model, signature, identity=ALICE):
+def peer_verifies(model_signing, instance, model, signature, identity=ALICE, *options):
     done = model_signing(
         "verify", "sigstore", "--trust_config", instance.trust_config, "--signature", signature,
-        "--identity", identity, "--identity_provider", instance.issuer, model,
+        "--identity", identity, "--identity_provider", instance.issuer, *options, model,
     )  # fmt: skip
     return done.returncode == 0
 
@@ -58,6 +59,25 @@ def test_we_verify_the_file_it_signed(model_signing, lab, tmp_path):
     altered["dsseEnvelope"]["payloadType"] = "application/json"
     signature.write_text(json.dumps(altered))
     assert we_verify(instance, model, signature).status == "refused"
+
+
+def test_it_verifies_what_we_signed_in_the_cache_of_a_hub(model_signing, lab, tmp_path):
+    instance = lab.instance
+    with hub.serving("org/digits", {"config.json": b"{}", "sub/weights": b"weights"}) as served:
+        snapshot = served.download(tmp_path / "cache")
+    assert (snapshot / "config.json").is_symlink()
+    signed = modelseal.sign(
+        snapshot, trust_config=instance.trust_config, identity_token=instance.token(ALICE)
+    )
+    links = (ALICE, "--allow_symlinks")  # it does not go by what the bundle says of them
+    assert peer_verifies(model_signing, instance, snapshot, signed.bundle, *links)
+    copy = shutil.copytree(snapshot, tmp_path / "copy")
+    assert peer_verifies(model_signing, instance, copy, copy / "model.sig")
+
+    blob = (snapshot / "config.json").resolve()
+    blob.chmod(0o600)
+    blob.write_text("[]")
+    assert not peer_verifies(model_signing, instance, snapshot, signed.bundle, *links)
 
 
 def test_it_verifies_the_folder_we_signed(model_signing, lab, tmp_path):

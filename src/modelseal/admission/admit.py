@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from modelseal.admission import source
 from modelseal.admission import store as place
-from modelseal.files import is_folder, read_trusted, read_untrusted
+from modelseal.files import is_folder, read_trusted
 from modelseal.formats import bundle as bundle_format
 from modelseal.model import tree
 from modelseal.model.diff import ManifestDiff, compare, differing
@@ -97,7 +97,7 @@ def admit(
 
 
 def _bundle(model: Path, given: Path | None) -> bytes:
-    read = read_untrusted if given is None else read_trusted
+    read = tree.read if given is None else read_trusted
     return read(find_bundle(model, given), bundle_format.LIMIT, "bundle")
 
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from modelseal.admission.verify import artifact_bytes, differences
 from modelseal.errors import ModelSealError, UsageError, shown
-from modelseal.files import read_untrusted
 from modelseal.formats import bundle as bundle_format
+from modelseal.model import tree
 from modelseal.model.diff import ManifestDiff
 from modelseal.model.find import find_bundles
 from modelseal.policy.evaluate import evaluate
@@ -170,7 +170,7 @@ def _read(
     for path in bundles:
         reason = ""
         try:
-            data = read_untrusted(path, bundle_format.LIMIT, "bundle")
+            data = tree.read(path, bundle_format.LIMIT, "bundle")
             one, reason = _by_any(data, readers)
         except ModelSealError as error:
             one, reason = None, error.message

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from functools import partial
 from typing import TYPE_CHECKING
@@ -14,12 +13,12 @@ from modelseal.formats import oms
 from modelseal.model import names, tree
 from modelseal.model.hashing import SinkError, resources
 from modelseal.model.manifest import Contents, read, renamed
-from modelseal.model.scope import DEFAULT_IGNORED, Scope
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from modelseal.model.hashing import Progress
+    from modelseal.model.scope import Scope
     from modelseal.verification.authenticate import Authenticated
 
 _SINK = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -91,22 +90,3 @@ def _copied(
     finally:
         os.close(sink)
     return found
-
-
-def stamp(source: Path) -> bytes:
-    """Return a digest over what the file system says of every file of the folder, bundle included.
-
-    Two equal stamps mean that nobody without tricks changed the folder in between. Good enough to
-    skip work that only informs; never a reason to load bytes that were not hashed.
-
-    Raises:
-        FormatError, UsageError, Undecided: see `tree.walk`.
-    """
-    hasher = hashlib.sha256()
-    with tree.folder(source) as root:
-        for file in tree.walk(root, Scope(DEFAULT_IGNORED)):
-            found = os.fstat(file.fd)
-            numbers = (found.st_dev, found.st_ino, found.st_size)
-            times = (found.st_mtime_ns, found.st_ctime_ns)
-            hasher.update(repr((file.name, *numbers, *times)).encode())
-    return hasher.digest()

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelseal.errors import ModelSealError, Unverified, shown
-from modelseal.files import is_folder, read_trusted, read_untrusted
+from modelseal.files import is_folder, read_trusted
 from modelseal.formats import bundle as bundle_format
-from modelseal.model import manifest, names, scope
+from modelseal.model import manifest, names, scope, tree
 from modelseal.model.diff import ManifestDiff, compare
 from modelseal.model.find import find_bundles
 from modelseal.policy.evaluate import evaluate
@@ -124,12 +124,12 @@ def artifact_bytes(path: Path) -> bytes:
     """
     if is_folder(path):
         raise _one_file(path)
-    return read_untrusted(path, _ARTIFACT_LIMIT, "artifact")
+    return tree.read(path, _ARTIFACT_LIMIT, "artifact")
 
 
 def _read_bundle(path: Path, *, given: bool) -> bytes:
     """Return the bytes of a bundle: the operator's, if `given`, else one that came with a model."""
-    read = read_trusted if given else read_untrusted
+    read = read_trusted if given else tree.read
     return read(path, bundle_format.LIMIT, "bundle")
 
 

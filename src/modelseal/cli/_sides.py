@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from modelseal.cli._run import say
 from modelseal.errors import FormatError, UsageError, shown
-from modelseal.files import is_folder, is_stream, read_trusted, read_untrusted
+from modelseal.files import is_folder, is_stream, read_trusted
 from modelseal.formats import bundle, oms
 from modelseal.model import listing, manifest, scope, tree
 from modelseal.model.diff import ManifestDiff, compare
@@ -54,7 +54,7 @@ def _listed(path: Path) -> Contents | None:
     with tree.single(path) as file:
         if os.pread(file.fd, 1, 0) != b"{" or file.size > listing.LIMIT:
             return None  # large models are not read to find that out
-    data = read_untrusted(path, listing.LIMIT, "list of digests")
+    data = tree.read(path, listing.LIMIT, "list of digests")
     found = _parsed(data)
     if found is not None:  # said, because the file itself could be what was to be compared
         say(f"note: '{shown(str(path))}' stands for the files that it lists, believed unchecked")

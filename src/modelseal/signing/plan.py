@@ -13,7 +13,7 @@ from modelseal import files
 from modelseal.errors import FormatError, ModelSealError, UsageError, shown
 from modelseal.formats import bundle as bundle_format
 from modelseal.formats import dsse, oms
-from modelseal.model import manifest, scope, stat_cache
+from modelseal.model import manifest, scope, stat_cache, tree
 from modelseal.model.bundles import BUNDLE_NAME, FILE_SUFFIX, next_bundle
 from modelseal.signing.signers import NOTED, WHOLE_LIMIT
 from modelseal.verification import managed
@@ -109,7 +109,7 @@ def _notes(path: Path, bundle: Path, *, folder: bool) -> stat_cache.StatCache:
     """
     signed: oms.Manifest | None = None
     try:
-        parsed = bundle_format.parse(files.read_untrusted(bundle, bundle_format.LIMIT, "bundle"))
+        parsed = bundle_format.parse(tree.read(bundle, bundle_format.LIMIT, "bundle"))
         signed = managed.signed(parsed)[1]
     except ModelSealError:
         pass  # none, or none that can be read: all is read
@@ -157,7 +157,7 @@ def _whole(path: Path) -> bytes:
             "signs: all of it must be in memory.",
             "Sign with an ECDSA or RSA key: they sign a digest.",
         )
-    return files.read_untrusted(path, WHOLE_LIMIT, "file")
+    return tree.read(path, WHOLE_LIMIT, "file")
 
 
 def _check_same(first: Path, plan: Plan) -> None:
@@ -166,7 +166,7 @@ def _check_same(first: Path, plan: Plan) -> None:
     Raises:
         UsageError: it does not, so the two signatures would never count together.
     """
-    parsed = bundle_format.parse(files.read_untrusted(first, bundle_format.LIMIT, "bundle"))
+    parsed = bundle_format.parse(tree.read(first, bundle_format.LIMIT, "bundle"))
     found = plan.manifest
     if plan.kind == "artifact":  # whose name is not signed
         same = _is_same_artifact(parsed, plan)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from cryptography import x509
 
 from modelseal.errors import FormatError, ModelSealError
-from modelseal.files import is_folder, read_trusted, read_untrusted
+from modelseal.files import is_folder, read_trusted
 from modelseal.formats import bundle as bundle_format
 from modelseal.formats import dsse, intoto, oms, timestamp
+from modelseal.model import tree
 from modelseal.model.bundles import is_bundle_name
 from modelseal.model.find import find_bundles
 from modelseal.trust import fulcio
@@ -30,9 +31,7 @@ def inspect(path: Path) -> list[dict[str, Any]]:
     is_bundle = is_bundle_name(path.name) and not is_folder(path)
     if is_bundle:
         return [_said(path, read_trusted(path, bundle_format.LIMIT, "bundle"))]
-    return [
-        _said(one, read_untrusted(one, bundle_format.LIMIT, "bundle")) for one in find_bundles(path)
-    ]
+    return [_said(one, tree.read(one, bundle_format.LIMIT, "bundle")) for one in find_bundles(path)]
 
 
 def _said(where: Path, data: bytes) -> dict[str, Any]:

@@ -99,6 +99,22 @@ def test_listing_does_not_admit_an_unchanged_folder_again(own, served, admission
     assert sorted(admissions) == ["accepted", "accepted", "refused"]
 
 
+def test_a_folder_that_no_model_can_be_is_refused_once(own, served, admissions, caplog):
+    folder = own.signed("linked")
+    (folder / "link").symlink_to("/etc/passwd")
+    own.signed("behind").rename(own.folder / "elsewhere")
+    (own.models / "behind").symlink_to(own.folder / "elsewhere")
+    for _ in range(3):
+        reasons = _index(served)
+        assert reasons["linked"].endswith("[symlink]")
+        assert reasons["behind"].endswith("[symlink]")
+    assert admissions == ["linked"]
+    assert len([one for one in caplog.records if "refused" in one.getMessage()]) == 2
+
+    (folder / "link").unlink()
+    assert _index(served)["linked"] == ""
+
+
 def test_loading_always_admits(own, served, admissions):
     own.signed("loaded")
     for _ in range(2):

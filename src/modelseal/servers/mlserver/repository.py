@@ -17,9 +17,9 @@ from mlserver.model import MLModel
 from mlserver.repository import ModelRepository
 from pydantic import ValidationError
 
-from modelseal.admission import source
 from modelseal.admission.admit import admit
 from modelseal.errors import FormatError, ModelSealError, shown
+from modelseal.model import names, stamp
 from modelseal.servers import settings as signed_settings
 from modelseal.servers import start
 from modelseal.servers.mlserver import index
@@ -38,9 +38,9 @@ _MAX_NAME = 255  # bytes; NAME_MAX of Linux
 
 @dataclass(frozen=True)
 class _Seen:
-    """How the admission of a folder with this stamp ended."""
+    """How the admission of a folder ended; `stamp` is the folder's, or why it has none."""
 
-    stamp: bytes
+    stamp: bytes | str
     outcome: ModelSettings | Refused
 
 
@@ -116,11 +116,13 @@ class VerifiedModelRepository(ModelRepository):  # type: ignore[misc] # as above
 
     def _names(self) -> Sequence[str]:
         try:
-            found = sorted(entry.name for entry in self._places.models.iterdir())
+            found = sorted(os.listdir(self._places.models))  # noqa: PTH208 - names are wanted
         except OSError as error:
             logger.exception("the models folder cannot be listed")
             raise unlistable() from error
-        return [name for name in found if self._is_model(name)]
+        # As in a manifest. A name that is not UTF-8 is not printable, so it is no model's.
+        listed = (os.fsencode(name).decode(errors="surrogateescape") for name in found)
+        return [name for name in listed if self._is_model(name)]
 
     def _is_model(self, name: str) -> bool:
         """Return whether `name` is a folder in `models`, or a link, which is then refused."""
@@ -128,7 +130,7 @@ class VerifiedModelRepository(ModelRepository):  # type: ignore[misc] # as above
         if not name or not plain or len(name.encode()) > _MAX_NAME:
             return False
         try:
-            mode = (self._places.models / name).lstat().st_mode
+            mode = self._path(name).lstat().st_mode
         except OSError:
             return False
         return stat.S_ISDIR(mode) or stat.S_ISLNK(mode)
@@ -142,26 +144,33 @@ class VerifiedModelRepository(ModelRepository):  # type: ignore[misc] # as above
 
     def _outcome(self, name: str, *, listing: bool) -> ModelSettings | Refused:
         """Admit the model, in a thread; a listing may reuse what is known of the folder."""
+        failed: ModelSealError | None = None
+        found: bytes | str
         try:
-            stamp = source.stamp(self._places.models / name)
+            found = stamp.of_folder(self._path(name))
         except ModelSealError as error:
-            return _said(name, error)
+            found, failed = str(error), error
         seen = self._seen.get(name)
-        same = seen is not None and seen.stamp == stamp
+        same = seen is not None and seen.stamp == found
         if seen is not None and same and listing:
             return seen.outcome
         known = seen is not None and same and not isinstance(seen.outcome, Refused)
-        outcome: ModelSettings | Refused
-        try:
-            outcome = self._admit(name, unchanged=known)
-        except Exception as error:  # noqa: BLE001 - a server answers, whatever a model makes happen
-            outcome = _said(name, error)
-        self._seen[name] = _Seen(stamp, outcome)
+        outcome = _said(name, failed) if failed else self._tried(name, unchanged=known)
+        self._seen[name] = _Seen(found, outcome)
         return outcome
+
+    def _tried(self, name: str, *, unchanged: bool) -> ModelSettings | Refused:
+        try:
+            return self._admit(name, unchanged=unchanged)
+        except Exception as error:  # noqa: BLE001 - a server answers, whatever a model makes happen
+            return _said(name, error)
+
+    def _path(self, name: str) -> Path:
+        return self._places.models / names.to_disk(name)
 
     def _admit(self, name: str, *, unchanged: bool) -> ModelSettings:
         places = self._places
-        model = places.models / name
+        model = self._path(name)
         snapshot = admit(model, places.policy, places.trust, places.store, unchanged=unchanged)
         signed = signed_settings.read(snapshot, places.policy)
         try:
