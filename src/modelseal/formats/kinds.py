@@ -34,6 +34,11 @@ def refusal(data: bytes) -> FormatError | None:
     return FormatError("other-kind", message, kind.hint)
 
 
+def may_be_model(data: bytes) -> bool:
+    """Return whether `data` is what models are kept in, rather than something that signs one."""
+    return data.startswith((b"GGUF", b"PK\x03\x04", *_PICKLES)) or of(data) is None
+
+
 def of(data: bytes) -> Kind | None:
     """Return what kind of file `data` is; None if that is not known, or it is a bundle."""
     for start, kind in _STARTS:
@@ -63,6 +68,7 @@ _UTF8 = "Save it as UTF-8 without a byte order mark; '>' of Windows PowerShell w
 _SIGNATURE = Kind("a detached signature", _DETACHED)
 _PGP = Kind("a PGP signature", f"Check it with: gpg --verify. {_ASK}")
 
+_PICKLES = tuple(b"\x80" + bytes([protocol]) for protocol in range(2, 6))
 _STARTS = (
     (b"version https://git-lfs", Kind("a Git LFS pointer", "Fetch the file: git lfs pull")),
     (b"\xff\xfe", Kind("text in UTF-16", _UTF8)),
@@ -73,7 +79,7 @@ _STARTS = (
     (b"\xff\x06\x00\x00sNaPpY", Kind("compressed with Snappy", _UNPACK)),
     (b"PK\x03\x04", Kind("a ZIP archive", _UNPACK)),
     (b"GGUF", Kind("a GGUF model", _MODEL)),
-    *((b"\x80" + bytes([protocol]), Kind("a pickle", _MODEL)) for protocol in range(2, 6)),
+    *((start, Kind("a pickle", _MODEL)) for start in _PICKLES),
     (b"untrusted comment:", Kind("a signature by minisign or signify", _ASK)),
 )
 _PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----")

@@ -13,7 +13,7 @@ _OF_ONE = (
 
 # How predicate types begin, and what such statements are.
 _NAMES = (
-    ("https://slsa.dev/provenance/", "provenance, which tells how something was built,"),
+    ("https://slsa.dev/provenance/", "provenance (how something was built)"),
     ("https://slsa.dev/verification_summary/", "a summary of what somebody else verified"),
     ("https://in-toto.io/attestation/release/", "a release attestation"),
     ("https://in-toto.io/attestation/vulns", "the result of a scan"),
