@@ -73,18 +73,19 @@ def of_signed(
 ) -> Scope:
     """Return the scope of a model that was `signed`, to be compared in place or copied.
 
-    Skipped are a checkout's own files, the bundles called `bundle_names` (see `bundles_in`), and
-    what the signer recorded as left out; but nothing that is signed or that has something signed in
-    it. A name of a bundle that the signer recorded does not count: that there is one does. Every
-    other file that nobody signed is a difference, unless `ignore_unsigned` covers it.
+    Skipped are a checkout's own files and the bundles called `bundle_names` (see `bundles_in`),
+    unless they, or something in them, were signed; and what the signer recorded as left out, so
+    that a file which was both signed and left out is missing. A name of a bundle that the signer
+    recorded does not count: that there is one does. Every other file that nobody signed is a
+    difference, unless `ignore_unsigned` covers it.
     """
     listed = tuple(sorted(signed.file_names()))
     ignored = {name for name in signed.ignored if not bundles.is_folders_bundle(name)}
-    left_out = DEFAULT_IGNORED | ignored | {*bundle_names}
-    skip = {name for name in left_out if not _has(listed, name) and not _has_below(listed, name)}
+    usual = DEFAULT_IGNORED | {*bundle_names}
+    unsigned = {name for name in usual if not _has(listed, name) and not _has_below(listed, name)}
     how = signed.serialization
     return Scope(
-        frozenset(skip),
+        frozenset(unsigned | ignored),
         how.allow_symlinks,
         listed,
         tuple(ignore_unsigned),

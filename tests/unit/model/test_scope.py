@@ -44,9 +44,16 @@ def test_a_checkouts_own_files_and_bundles_are_skipped() -> None:
     "name", [".gitattributes", ".git/x", ".github/workflows/x", "model.sig", "model.sig.2"]
 )
 def test_nothing_that_was_signed_is_skipped(name: str) -> None:
-    found = scope.of_signed(signed("a", name, ignored=(name,)))
+    found = scope.of_signed(signed("a", name), bundle_names=("model.sig", "model.sig.2"))
     assert name.partition("/")[0] not in found.skip
     assert name not in found.skip
+
+
+def test_what_was_both_signed_and_left_out_is_missing(tmp_path: Path) -> None:
+    """The reference refuses it too; no tool that is known writes such a manifest."""
+    write(tmp_path, "a", "b")
+    contents = manifest.of_folder(tmp_path, scope.of_signed(signed("a", "b", ignored=("b",))))
+    assert [r.name for r in contents.manifest.resources] == ["a"]
 
 
 def test_names_that_only_begin_alike_are_not_in_a_folder() -> None:
