@@ -182,8 +182,12 @@ def test_patterns_are_no_paths_to_leave_out(model, key, tmp_path):
     pattern = ("--ignore-path", model / "*.py")
     done = invoke("sign", model, "--key", key[0], *pattern)
     assert (done.exit_code, "[bad-ignored-path]" in done.stderr) == (2, True)
+    done = invoke("digest", model, *pattern)
+    assert (done.exit_code, "[bad-ignored-path]" in done.stderr) == (2, True)
     known, bundle = tmp_path / "known.json", tmp_path / "model.sig"
-    known.write_text(invoke("digest", model, *pattern, "--format", "json").stdout)
+    listed = json.loads(invoke("digest", model, "--format", "json").stdout)
+    listed["serialization"]["ignore_paths"].append("*.py")
+    known.write_text(json.dumps(listed))
     elsewhere = ("sign", "elsewhere", "--key", key[0], "--manifest", known, "--bundle", bundle)
     done = invoke(*elsewhere)
     assert (done.exit_code, "[bad-ignored-path]" in done.stderr) == (2, True)

@@ -88,6 +88,12 @@ def add_serialization(parser: argparse.ArgumentParser | argparse._ArgumentGroup)
     add("--shard-size", type=int, metavar="BYTES", help="By shards of this size, not by files.")
     add("--allow-symlinks", action="store_true", help="Follow links that stay in the model.")
     add(
-        "--ignore-path", dest="ignored", action="append", default=[], type=Path, metavar="PATH",
+        "--ignore-path", dest="ignored", action="append", default=[], type=_path, metavar="PATH",
         help="Leave this path of the model out; may be repeated. Whoever verifies is told.",
     )  # fmt: skip
+
+
+def _path(value: str) -> Path:
+    if not value:  # which Path would take for the working directory
+        raise argparse.ArgumentTypeError("the path is empty")
+    return Path(value)

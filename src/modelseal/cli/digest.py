@@ -45,6 +45,7 @@ def run(options: Options) -> int:
         options.hash_type, shard_size=options.shard_size, allow_symlinks=options.allow_symlinks
     )
     with byte_progress("Hashing") as progress:
+        scope.check_ignored((path,), options.ignored)
         if is_folder(path):
             to_sign = scope.to_sign(path, options.ignored, follow_links=how.allow_symlinks)
             contents = manifest.of_folder(path, to_sign, progress, how)

@@ -13,6 +13,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from modelseal.errors import UsageError, shown
+from modelseal.files import exists
 from modelseal.model import bundles, names
 
 if TYPE_CHECKING:
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 # What model-signing leaves out at the top of a model by default: a checkout's own files.
 DEFAULT_IGNORED = frozenset({".git", ".gitattributes", ".github", ".gitignore"})
+
+_GLOB = frozenset("*?[")  # no path to leave out may have one of these (spec 6.2.1)
 
 
 class Scope(NamedTuple):
@@ -119,6 +123,43 @@ def bundles_in(folder: Path, given: Path | None = None) -> frozenset[str]:
         Undecided: cannot tell which bundles are there. FormatError: a name is not UTF-8.
     """
     return bundles.bundle_names(folder) | names_in(folder, () if given is None else (given,))
+
+
+def check_ignored(models: Sequence[Path], ignored: Iterable[Path]) -> None:
+    """Check that each path to leave out is inside one of the folders `models`.
+
+    One that leaves nothing out is a mistake: what it was to leave out would be signed.
+
+    Raises:
+        UsageError: it is somewhere else, does not exist, or is a pattern ("bad-ignored-path").
+    """
+    for path in ignored:
+        found = {name for model in models for name in names_in(model, (path,))}
+        if _GLOB & set("".join(found or str(path))):
+            raise _bad_ignored_path(path, "is a pattern, and each path is left out as it is")
+        if not found:
+            raise _bad_ignored_path(path, *_elsewhere(models, path))
+        if not exists(path):
+            raise _bad_ignored_path(path, "does not exist")
+
+
+def _elsewhere(models: Sequence[Path], path: Path) -> tuple[str, str]:
+    """Return what is wrong with a `path` that is in none of the `models`, and what to do."""
+    if any(_real_place(path) == Path(os.path.realpath(model)) for model in models):
+        return "is the model itself", "Name files or folders inside it."
+    for model in models:
+        meant = model / path
+        if not path.is_absolute() and names_in(model, (meant,)) and exists(meant):
+            hint = f"Paths are relative to the working directory: give '{shown(str(meant))}'."
+            return "is not inside the model", hint
+    return "is not inside the model", "Name files or folders inside it."
+
+
+def _bad_ignored_path(path: Path, why: str, hint: str = "") -> UsageError:
+    message = f"The path to leave out '{shown(str(path))}' {why}."
+    return UsageError(
+        "bad-ignored-path", message, hint or "Name each path as it is, or the folder that it is in."
+    )
 
 
 def names_in(folder: Path, paths: Iterable[Path]) -> frozenset[str]:

@@ -18,6 +18,7 @@ from modelseal.formats import bundle as bundle_format
 from modelseal.formats import dsse, intoto, oms
 from modelseal.formats.strict import b64encode
 from modelseal.model.bundles import OLD_FILE_SUFFIX
+from modelseal.model.scope import check_ignored
 from modelseal.signing.plan import Way
 from modelseal.signing.plan import make as make_plan
 from modelseal.trust import fulcio
@@ -126,6 +127,7 @@ def sign_all(
     if bundle is not None and len(paths) != 1:
         raise UsageError("one-bundle", "--bundle names the bundle of one model, not of several.")
     way = way or Way()
+    check_ignored([Path(path) for path in paths], way.ignored)
     overwrite = overwrite or way.update
     by = "sha256" if signer is None else signer.artifact_hash
     plans = [

@@ -116,3 +116,26 @@ def test_names_that_no_tool_prints_are_not_signed_from_a_list_either(place):
     digest("model", "known.json")
     done = run("sign", "m", "--key", "k.key", "--manifest", "known.json", "--bundle", "m.sig")
     assert (done.exit_code, "name-not-printable" in done.output) == (1, True)
+
+
+@pytest.mark.parametrize("path", ["", "sub/x", "model", "model/nothing", "model/*", "/etc"])
+def test_a_path_that_leaves_nothing_out_is_wrong_usage(place, monkeypatch, path):
+    for command in (("sign", "--key", "k.key"), ("digest",)):
+        done = run(*command, "model", "--ignore-path", path)
+        assert done.exit_code == 2, done.output
+        assert ("empty" if not path else "[bad-ignored-path]") in done.stderr
+    assert not Path("model/model.sig").exists()
+
+
+def test_a_path_may_be_left_out_of_one_model_of_several(place):
+    (place / "other").mkdir()
+    (place / "other" / "a").write_text("a")
+    done = run("sign", "model", "other", "--key", "k.key", "--ignore-path", "model/sub")
+    assert done.exit_code == 0, done.output
+    assert "sub" in signed("model/model.sig")[1].ignored
+    assert "sub" not in signed("other/model.sig")[1].ignored
+
+
+def test_nothing_is_left_out_of_a_single_file(place):
+    done = run("digest", "model/weights.bin", "--ignore-path", "model/sub")
+    assert (done.exit_code, "[bad-ignored-path]" in done.stderr) == (2, True)

@@ -3,17 +3,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
+from modelseal.errors import UsageError
 from modelseal.formats import oms
 from modelseal.model import manifest, scope
 from modelseal.model.diff import ManifestDiff, compare
 from modelseal.model.scope import Scope
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def signed(*names: str, ignored: tuple[str, ...] = (), **how) -> oms.Manifest:
@@ -132,3 +130,46 @@ def test_names_of_paths_inside_a_model(tmp_path: Path, monkeypatch: pytest.Monke
     assert scope.names_in(model, paths) == {"link", "a"}
     monkeypatch.chdir(model / "sub")
     assert scope.names_in(model, [model / "sub" / "..", model.joinpath("sub/b")]) == {"sub/b"}
+
+
+@pytest.mark.parametrize(
+    ("path", "why", "hint"),
+    [
+        ("elsewhere", "is not inside the model", "inside it"),
+        (".", "is not inside the model", "inside it"),
+        ("", "is not inside the model", "inside it"),
+        ("..", "is not inside the model", "inside it"),
+        ("/etc/passwd", "is not inside the model", "inside it"),
+        ("sub/b", "is not inside the model", "give 'model/sub/b'"),
+        ("other/x", "is not inside the model", "inside it"),
+        ("model/link/passwd", "is not inside the model", "inside it"),
+        ("model", "is the model itself", "inside it"),
+        ("model/sub/..", "is the model itself", "inside it"),
+        ("model/nothing", "does not exist", "Name each path as it is"),
+        ("model/*", "is a pattern", "Name each path as it is"),
+        ("model/su?", "is a pattern", "Name each path as it is"),
+        ("*.tmp", "is a pattern", "Name each path as it is"),
+        ("model/[x]", "is a pattern", "Name each path as it is"),
+    ],
+)
+def test_a_path_that_leaves_nothing_out_is_a_mistake(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, why: str, hint: str
+) -> None:
+    write(tmp_path, "model/a", "model/sub/b", "model/[x]", "other/x", "elsewhere")
+    (tmp_path / "model" / "link").symlink_to("/etc")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError) as refused:
+        scope.check_ignored([Path("model")], [Path("model/a"), Path(path)])
+    assert refused.value.code == "bad-ignored-path"
+    assert why in refused.value.message
+    assert hint in refused.value.hint
+
+
+def test_paths_that_may_be_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of several models, each path is in one."""
+    write(tmp_path, "[1]/model/a", "[1]/model/sub/b", "other/x")
+    (tmp_path / "[1]" / "model" / "link").symlink_to("nowhere")
+    monkeypatch.chdir(tmp_path / "[1]" / "model")
+    models = [tmp_path / "[1]" / "model", tmp_path / "other"]
+    paths = ["a", "sub", "../../other/x", "link", str(tmp_path / "[1]" / "model" / "sub" / "b")]
+    scope.check_ignored(models, [Path(path) for path in paths])
