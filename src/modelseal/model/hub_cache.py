@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from modelseal.model.links import Parts
 
 _REPOSITORY = re.compile(r"(models|datasets|spaces|kernels)--.+", re.DOTALL)
@@ -33,6 +35,18 @@ def located(real: Path) -> tuple[Path, Parts] | None:
         if parts[at + 1] == "snapshots" and _REPOSITORY.fullmatch(parts[at]):
             return Path(*parts[:at]), parts[at:]
     return None
+
+
+def own_names(folder: str, inner: Collection[str]) -> frozenset[str]:
+    """Return the names of what is no model in a `folder` that has the folders `inner`.
+
+    None unless they are called like a repository, or a cache of some.
+    """
+    if _REPOSITORY.fullmatch(folder) and "snapshots" in inner:
+        return frozenset({_BLOBS, "refs"})
+    if any(_REPOSITORY.fullmatch(name) for name in inner):
+        return frozenset({_BLOBS, "version.txt", "CACHEDIR.TAG"})
+    return frozenset()
 
 
 def may_lead_to(repository: str, target: Parts) -> bool:
