@@ -209,6 +209,32 @@ def test_where_nothing_is_signed_the_hint_says_how_to_sign(model):
     assert "modelseal sign" in hint(model / "a")
 
 
+@pytest.mark.parametrize(("name", "content", "told"), [
+    ("a.sig", "MEUCIQ==", None),
+    ("a.asc", "-----BEGIN PGP SIGNATURE-----", "'a.asc' near it is a PGP signature. Check it with"),
+    ("a.bundle", '{"base64Signature": "MEUC"}', "'a.bundle' near it is a bundle in the form"),
+    ("a.intoto.jsonl", '{"payload": "", "payloadType": "", "signatures": []}', "DSSE envelope"),
+])  # fmt: skip
+def test_signatures_of_other_kinds_are_named(model, name, content, told):
+    (model / name).write_text(content)
+    for path in (model, model / "a"):
+        assert ("modelseal sign" if told is None else told) in hint(path)
+
+
+def test_a_bundle_of_another_name_is_named(key, model):
+    sign(key, model / "a")
+    (model / "a.sigstore.json").rename(model / "a.bundle")
+    assert hint(model / "a") == (
+        "'a.bundle' near it is a bundle: if it signs this, name it with --bundle."
+    )
+    assert verdict(key, model / "a", "--bundle", model / "a.bundle")["code"] == "accepted"
+
+
+def test_a_kernel_of_the_hub_is_named(model):
+    put(model, "metadata.json", "metadata.json.sigstore")
+    assert "kernels verify-signature" in hint(model)
+
+
 def test_hints_are_bounded_and_printable(tmp_path):
     top = tmp_path / "top"
     top.mkdir()
