@@ -20,6 +20,7 @@ from nbclient import NotebookClient
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
+_CELL_SECONDS = 600  # only a cell that hangs; a busy machine starts a model server in minutes
 _METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
@@ -45,7 +46,11 @@ def executed(notebook: NotebookNode) -> NotebookNode:
     with tempfile.TemporaryDirectory() as folder:
         resources = {"metadata": {"path": folder}}
         client = NotebookClient(
-            notebook, timeout=300, kernel_name="python3", resources=resources, record_timing=False
+            notebook,
+            timeout=_CELL_SECONDS,
+            kernel_name="python3",
+            resources=resources,
+            record_timing=False,
         )
         client.execute()
     notebook.metadata = nbformat.from_dict(_METADATA)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+from patience import GRACE, PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +50,7 @@ class Instance:
 
     def token(self, identity: str = "alice@example.com") -> str:
         command = [*MODELSEAL, "instance", "token", "--data", self.data, "--identity", identity]
-        return subprocess.check_output(command, text=True, timeout=60).strip()
+        return subprocess.check_output(command, text=True, timeout=PATIENCE).strip()
 
 
 @contextmanager
@@ -70,12 +71,12 @@ def running_instance(folder: Path, *options: str) -> Iterator[Instance]:
             for name in ("trust-config", "trusted-root", "signing-config"):
                 out = folder / f"{name}.json"
                 command = [*MODELSEAL, "instance", name, "--data", data, "--out", out]
-                subprocess.run(command, check=True, timeout=60)
+                subprocess.run(command, check=True, timeout=PATIENCE)
                 documents.append(out)
             yield Instance(url, data, process, *documents)
         finally:
             process.terminate()
-            process.wait(timeout=30)
+            process.wait(timeout=PATIENCE)
 
 
 @pytest.fixture(scope="session")
@@ -132,7 +133,7 @@ def fifo(tmp_path: Path):
 
     yield piped
     for writer in writers:
-        writer.join(timeout=30)
+        writer.join(timeout=GRACE)
 
 
 # -- serving -------------------------------------------------------------------------------------
@@ -275,7 +276,7 @@ class Server:
         kind = {"Content-Type": "application/json"}
         try:
             request = urllib.request.Request(self.url + path, data, kind)
-            with urllib.request.urlopen(request, timeout=120) as answer:
+            with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
                 return Answer(answer.status, answer.read().decode())
         except urllib.error.HTTPError as error:
             with error:
@@ -289,10 +290,13 @@ class Server:
         assert answer.status == 200, answer
         return {item["name"]: (item["state"], item["reason"]) for item in json.loads(answer.text)}
 
-    def infer(self, name: str, rows: list[list[float]]) -> list[int]:
+    def ask(self, name: str, rows: list[list[float]]) -> Answer:
         shape = [len(rows), len(rows[0])]
         tensor = {"name": "rows", "shape": shape, "datatype": "FP64", "data": rows}
-        answer = self.post(f"/v2/models/{name}/infer", {"inputs": [tensor]})
+        return self.post(f"/v2/models/{name}/infer", {"inputs": [tensor]})
+
+    def infer(self, name: str, rows: list[list[float]]) -> list[int]:
+        answer = self.ask(name, rows)
         assert answer.status == 200, answer
         return json.loads(answer.text)["outputs"][0]["data"]
 
@@ -329,7 +333,7 @@ def running_mlserver(
             finally:
                 process.terminate()
                 try:
-                    process.wait(timeout=30)
+                    process.wait(timeout=GRACE)
                 except subprocess.TimeoutExpired:
                     process.kill()
     raise AssertionError(log.read_text())
@@ -346,10 +350,10 @@ def verified(site: Site, **more: object) -> dict[str, object]:
 
 
 def _is_up(server: Server, name: str) -> bool:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + PATIENCE
     while server.process.poll() is None and time.monotonic() < deadline:
         try:
-            with urllib.request.urlopen(f"{server.url}/v2", timeout=5) as answer:
+            with urllib.request.urlopen(f"{server.url}/v2", timeout=GRACE) as answer:
                 return json.load(answer)["name"] == name
         except (OSError, ValueError):
             time.sleep(0.1)

@@ -12,6 +12,7 @@ from collections import Counter
 from itertools import cycle
 
 import pytest
+from patience import PATIENCE
 
 from modelseal.admission.admit import admit
 from modelseal.errors import ModelSealError
@@ -73,7 +74,7 @@ class Flipper:
 
     def __enter__(self):
         self._thread.start()
-        self._running.wait(30)
+        self._running.wait(PATIENCE)
         return self
 
     def __exit__(self, *_):

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE
 
 from modelseal.errors import UsageError
 from modelseal.servers import start
@@ -80,7 +81,7 @@ def test_real_server_ends_with_one_sentence(own, verified_settings):
     (own.config / "settings.json").write_text(json.dumps({**settings, **verified_settings(own)}))
     command = [Path(sys.executable).with_name("mlserver"), "start", own.config]
     ended = subprocess.run(
-        command, cwd=own.models, capture_output=True, text=True, timeout=120, check=False
+        command, cwd=own.models, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert ended.returncode == 1
     assert "[models-too-near]" in ended.stderr
@@ -92,7 +93,7 @@ def test_variables_that_workers_would_merge_into_signed_settings(own, verified_s
     (own.config / ".env").write_text('MLSERVER_MODEL_EXTRA={"predict_fn": "predict_proba"}\n')
     command = [Path(sys.executable).with_name("mlserver"), "start", own.config]
     ended = subprocess.run(
-        command, cwd=own.config, capture_output=True, text=True, timeout=120, check=False
+        command, cwd=own.config, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert ended.returncode == 1
     assert "[unsigned-settings]" in ended.stderr

@@ -4,13 +4,16 @@ from __future__ import annotations
 import grpc
 from mlserver.grpc import dataplane_pb2 as pb
 from mlserver.grpc.dataplane_pb2_grpc import GRPCInferenceServiceStub
+from patience import PATIENCE
 
 
 def _refusal(server, name):
     with grpc.insecure_channel(server.grpc) as channel:
         stub = GRPCInferenceServiceStub(channel)
         try:
-            stub.RepositoryModelLoad(pb.RepositoryModelLoadRequest(model_name=name), timeout=120)
+            stub.RepositoryModelLoad(
+                pb.RepositoryModelLoadRequest(model_name=name), timeout=PATIENCE
+            )
         except grpc.RpcError as error:
             return error
     raise AssertionError(name)

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from patience import PATIENCE
+
 
 def test_refused_model_does_not_stop_the_start(
     make_site, start_mlserver, verified_settings, tmp_path
@@ -24,7 +26,7 @@ def test_refused_model_does_not_stop_the_start(
     (site.config / "settings.json").write_text(json.dumps(strict))
     command = [Path(sys.executable).with_name("mlserver"), "start", site.config]
     ended = subprocess.run(
-        command, cwd=site.config, capture_output=True, text=True, timeout=120, check=False
+        command, cwd=site.config, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert ended.returncode == 1
     assert "[digest-mismatch]" in ended.stderr

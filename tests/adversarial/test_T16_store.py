@@ -10,6 +10,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from patience import PATIENCE
 
 from modelseal.admission import store as place
 from modelseal.admission.admit import admit
@@ -144,7 +145,7 @@ def test_many_processes_share_a_store(own, tmp_path):
     running = [
         subprocess.Popen([*command, *folders], stdout=subprocess.PIPE, text=True) for _ in range(3)
     ]
-    said = {process.communicate(timeout=120)[0] for process in running}
+    said = {process.communicate(timeout=PATIENCE)[0] for process in running}
     assert [process.returncode for process in running] == [0, 0, 0]
     assert len(said) == 1
     assert len(list((tmp_path / "store").iterdir())) == 6

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from patience import PATIENCE
 
 MODELSEAL = Path(sys.executable).with_name("modelseal")
 INSTALL = Path(__file__).parents[2] / "scripts" / "peers" / "install.py"
@@ -34,7 +35,7 @@ class Token:
 
     def util(self, *arguments):
         command = ["softhsm2-util", *arguments, "--pin", PIN]
-        subprocess.run(command, env=self.env, check=True, capture_output=True, timeout=60)
+        subprocess.run(command, env=self.env, check=True, capture_output=True, timeout=PATIENCE)
 
     def import_key(self, label, identifier, key):
         """Put `key` into the token and return where its public key is."""
@@ -55,7 +56,7 @@ class Token:
     def run(self, *arguments, **env):
         done = subprocess.run(
             [MODELSEAL, *map(str, arguments)],
-            env=self.env | env, capture_output=True, text=True, timeout=120, check=False,
+            env=self.env | env, capture_output=True, text=True, timeout=PATIENCE, check=False,
         )  # fmt: skip
         said = done.stdout + done.stderr
         assert PIN not in said

@@ -16,6 +16,7 @@ from asn1crypto import tsp
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, utils
+from patience import PATIENCE
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class RawClient:
             self.url + path, body, {"Content-Type": kind, **(headers or {})}, method=method
         )
         try:
-            with urllib.request.build_opener(_NoRedirect).open(request, timeout=60) as answer:
+            with urllib.request.build_opener(_NoRedirect).open(request, timeout=PATIENCE) as answer:
                 return Answer(answer.status, answer.read(), dict(answer.headers))
         except urllib.error.HTTPError as error:
             with error:
@@ -126,7 +127,7 @@ def sigstore(tmp_path):
         return subprocess.run(
             [sys.executable, "-m", "sigstore", *map(str, arguments)],
             cwd=tmp_path, env=environment | (env or {}), capture_output=True,
-            text=True, timeout=120, check=False, **options,
+            text=True, timeout=PATIENCE, check=False, **options,
         )  # fmt: skip
 
     return run

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import in_process
 import pytest
+from patience import PATIENCE
 
 from modelseal.instance import state, tokens
 
@@ -287,7 +288,7 @@ main(sys.argv[1:])
 def as_nobody(*arguments: object) -> Answer:
     """Run a command as a user to whom permissions apply, which they do not to root."""
     command = [sys.executable, "-c", _AS_NOBODY, *map(str, arguments), "--format", "json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
     said = json.loads(done.stdout)
     return Answer(done.returncode, said[0] if isinstance(said, list) else said)
 
@@ -327,7 +328,7 @@ def test_a_full_disk_leaves_nothing_half_written(instance, tmp_path) -> None:
             sys.executable, "-m", "modelseal", "sign", tmp_path / "model.bin", "--format", "json",
             "--trust-config", instance.trust_config, "--identity-token", instance.token(),
         ],
-        capture_output=True, text=True, check=False, timeout=60,
+        capture_output=True, text=True, check=False, timeout=PATIENCE,
         env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)),
     )  # fmt: skip

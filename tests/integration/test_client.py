@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE
 
 import modelseal
 from modelseal.policy.verdict import Verdict
@@ -50,7 +51,7 @@ def shell(*arguments: object, cwd: Path | None = None, **env: str) -> subprocess
     command = [sys.executable, "-m", "modelseal", *map(str, arguments)]
     return subprocess.run(
         command, capture_output=True, text=True, cwd=cwd, env=os.environ | env, check=False,
-        timeout=60,
+        timeout=PATIENCE,
     )  # fmt: skip
 
 
@@ -294,7 +295,7 @@ def test_an_instance_known_by_its_url(instance, model, tmp_path) -> None:
     root = tmp_path / "root.json"
     subprocess.run([sys.executable, "-c", _FETCH, f"{instance.url}/root.json", root], check=True)
     trust = [sys.executable, "-m", "sigstore", "--instance", instance.url, "trust-instance", root]
-    subprocess.run(trust, check=True, env=os.environ | home, capture_output=True, timeout=60)
+    subprocess.run(trust, check=True, env=os.environ | home, capture_output=True, timeout=PATIENCE)
     here = ("--instance", instance.url)
     done = shell("sign", model, *here, "--identity-token", instance.token(), **home)
     assert done.returncode == 0, done.stderr

@@ -13,6 +13,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from patience import PATIENCE
 
 from modelseal.formats import intoto
 from modelseal.formats.bundle import Bundle, MessageSignature, to_bytes
@@ -27,7 +28,7 @@ ALICE = "alice@example.com"
 def client(*arguments: object) -> int:
     done = subprocess.run(
         [str(CLIENT), *map(str, arguments)],
-        capture_output=True, text=True, timeout=120, check=False,
+        capture_output=True, text=True, timeout=PATIENCE, check=False,
     )  # fmt: skip
     for fault in ("Traceback", "should not have happened"):
         assert fault not in done.stderr, done.stderr

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
+from patience import PATIENCE
 
 from modelseal.trust import keys
 
@@ -24,7 +25,7 @@ ALICE = "alice@example.com"
 def oms(*arguments: object) -> int:
     done = subprocess.run(
         [str(CLIENT), *map(str, arguments)],
-        capture_output=True, text=True, timeout=120, check=False,
+        capture_output=True, text=True, timeout=PATIENCE, check=False,
     )  # fmt: skip
     assert "Traceback" not in done.stderr, done.stderr
     assert done.returncode == 0 or done.stderr

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE
 
 MODELSEAL = str(Path(sys.executable).with_name("modelseal"))
 
@@ -40,7 +41,7 @@ def left_over(place: Path) -> list[str]:
 def demo(place: Path, *options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [MODELSEAL, "demo", *options], cwd=place, env=environment(place),
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, check=False,
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE, check=False,
     )  # fmt: skip
 
 
@@ -81,7 +82,7 @@ def test_a_signal_leaves_neither_process_nor_folder(place, number):
                 break
         assert any("instance up" in command for command in left_over(place))
         story.send_signal(number)
-        said, _ = story.communicate(timeout=60)
+        said, _ = story.communicate(timeout=PATIENCE)
 
     assert story.returncode not in {0, None}
     assert "Traceback" not in said
@@ -115,7 +116,7 @@ def test_a_reader_that_goes_away_leaves_nothing(place):
     ) as story:  # fmt: skip
         story.stdout.readline()
         story.stdout.close()
-        _, said = story.communicate(timeout=60)
+        _, said = story.communicate(timeout=PATIENCE)
 
     assert story.returncode != 0
     assert "Traceback" not in said

@@ -15,6 +15,7 @@ from pathlib import Path
 import joblib
 import pytest
 from mlserver import settings
+from patience import PATIENCE
 
 from modelseal.policy import document
 from modelseal.servers.mlserver import VerifiedModelRepository
@@ -43,7 +44,7 @@ def test_python_page(tmp_path, instance, environment):
     done = subprocess.run(
         [sys.executable, "-c", "\n".join(blocks("python.md", "python"))],
         cwd=tmp_path, env=environment | {"MODELSEAL_IDENTITY_TOKEN": instance.token()},
-        capture_output=True, text=True, timeout=120, check=False,
+        capture_output=True, text=True, timeout=PATIENCE, check=False,
     )  # fmt: skip
 
     assert done.returncode == 0, done.stdout + done.stderr
@@ -61,7 +62,7 @@ def test_instance_page(tmp_path, environment):
             stdout=said, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
         try:
-            code = typed.wait(timeout=120)
+            code = typed.wait(timeout=PATIENCE)
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(typed.pid, signal.SIGTERM)
@@ -76,7 +77,7 @@ def test_diff_page(tmp_path, environment):
     first, rest = (
         subprocess.run(
             ["bash", "-euo", "pipefail", "-c", script], cwd=tmp_path, env=environment,
-            capture_output=True, text=True, timeout=120, check=True,
+            capture_output=True, text=True, timeout=PATIENCE, check=True,
         )
         for script in typed
     )  # fmt: skip

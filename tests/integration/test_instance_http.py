@@ -18,6 +18,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.x509.oid import NameOID
+from patience import PATIENCE
 from rfc3161_client import VerifierBuilder, decode_timestamp_response
 
 from modelseal.formats import checkpoint, merkle, note, sct, tiles
@@ -82,7 +83,7 @@ def test_paths_that_are_not_there(client, path, method, status):
 
 def raw(instance, data):
     parts = urlsplit(instance.url)
-    with socket.create_connection((parts.hostname, parts.port), timeout=30) as connection:
+    with socket.create_connection((parts.hostname, parts.port), timeout=PATIENCE) as connection:
         connection.sendall(data)
         connection.shutdown(socket.SHUT_WR)
         answer = b""
@@ -111,7 +112,7 @@ def test_what_is_not_even_http(instance, request_):
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "127.0.0.1", ""])
 def test_a_name_that_was_rebound_to_this_machine_is_refused(instance, host):
     parts = urlsplit(instance.url)
-    connection = http.client.HTTPConnection(parts.netloc, timeout=30)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=PATIENCE)
     connection.putrequest("GET", "/keys", skip_host=True)
     connection.putheader("Host", host)
     connection.endheaders()

@@ -19,6 +19,7 @@ from base64 import b64encode
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE
 
 from modelseal.formats import checkpoint, note, tiles
 
@@ -28,7 +29,7 @@ MODELSEAL = str(Path(sys.executable).with_name("modelseal"))
 def run(*arguments, **options):
     return subprocess.run(
         [MODELSEAL, "instance", *map(str, arguments)],
-        capture_output=True, text=True, timeout=60, check=False, **options,
+        capture_output=True, text=True, timeout=PATIENCE, check=False, **options,
     )  # fmt: skip
 
 
@@ -59,7 +60,7 @@ def test_a_restart_keeps_url_keys_log_and_trust(start_instance, raw_client, p256
 def test_a_signal_stops_it_cleanly(start_instance, tmp_path, number):
     with start_instance(tmp_path) as instance:
         instance.process.send_signal(number)
-        assert instance.process.wait(timeout=30) == 0
+        assert instance.process.wait(timeout=PATIENCE) == 0
     assert "Traceback" not in (tmp_path / "instance.log").read_text()
 
 
@@ -133,7 +134,7 @@ def test_kill_in_the_middle_of_signing_loses_nothing_that_was_promised(
         threads = [threading.Thread(target=sign, args=(client, leaf)) for _ in range(4)]
         for thread in threads:
             thread.start()
-        assert enough.wait(60)
+        assert enough.wait(PATIENCE)
         instance.process.kill()
         for thread in threads:
             thread.join()

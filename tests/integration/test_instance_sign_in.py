@@ -19,6 +19,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import jwt
 import pytest
+from patience import PATIENCE
 
 from modelseal.instance.users import format_user
 
@@ -134,7 +135,7 @@ def test_a_bad_request_is_told_to_nobody_else(client):
 def test_with_users_the_page_asks_for_the_password(start_instance, raw_client, tmp_path):
     line = subprocess.run(
         [MODELSEAL, "instance", "hash-password", "alice@example.com"],
-        input="secret\nsecret\n", capture_output=True, text=True, timeout=60, check=True,
+        input="secret\nsecret\n", capture_output=True, text=True, timeout=PATIENCE, check=True,
     ).stdout  # fmt: skip
     users = tmp_path / "users"
     users.write_text(line)
@@ -156,7 +157,7 @@ def test_a_bad_users_file_starts_nothing(tmp_path):
     users.write_text("alice@example.com:secret\n")
     refused = subprocess.run(
         [MODELSEAL, "instance", "up", "--data", tmp_path / "data", "--users", users],
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=PATIENCE, check=False,
     )  # fmt: skip
     assert refused.returncode == 2
     assert "users-file" in refused.stderr
@@ -183,7 +184,7 @@ def attempt(instance, identity, password=None, *, address="127.0.0.1"):
     """Sign in from a loopback address; return the status and how long to wait, if so told."""
     form = QUERY | {"identity": identity, "password": password or f"sesame of {identity}"}
     connection = http.client.HTTPConnection(
-        instance.url.partition("//")[2], source_address=(address, 0), timeout=60
+        instance.url.partition("//")[2], source_address=(address, 0), timeout=PATIENCE
     )
     with closing(connection):
         connection.request("POST", "/auth", urlencode(form), {"Content-Type": FORM})
@@ -247,7 +248,9 @@ def test_guesses_at_once_are_limited_and_keep_nobody_out(guarded):
         try:
             for _ in range(5):
                 assert attempt(guarded, BOB, address="127.0.0.9") == (303, None)
-                with urllib.request.urlopen(f"{guarded.url}/checkpoint", timeout=60) as answer:
+                with urllib.request.urlopen(
+                    f"{guarded.url}/checkpoint", timeout=PATIENCE
+                ) as answer:
                     assert answer.status == 200
         finally:
             done.set()

@@ -10,6 +10,7 @@ import sys
 import textwrap
 
 import pytest
+from patience import PATIENCE
 
 
 def verify(sigstore, instance, artifact, *, identity="alice@example.com", trust, options=()):
@@ -109,7 +110,7 @@ def test_modelseal_signs_in_by_the_browser_too(instance, artifact, tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "modelseal", *map(str, command)],
         env=os.environ | {"BROWSER": f"{sys.executable} {browser} %s"},
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "alice@example.com" in done.stdout

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from in_process import invoke
+from patience import PATIENCE
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 HEAVY = {
@@ -28,7 +29,7 @@ except SystemExit as ended:
 def modules(*arguments: object, **environment: str) -> tuple[str, set[str]]:
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, *map(str, arguments)],
-        capture_output=True, text=True, check=True, timeout=120, env=environment,
+        capture_output=True, text=True, check=True, timeout=PATIENCE, env=environment,
     )  # fmt: skip
     status, *found = done.stdout.splitlines()[-1].split()
     return status, set(found)

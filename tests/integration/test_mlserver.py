@@ -9,6 +9,7 @@ import grpc
 import pytest
 from mlserver.grpc import dataplane_pb2 as pb
 from mlserver.grpc.dataplane_pb2_grpc import GRPCInferenceServiceStub
+from patience import PATIENCE
 
 REASON = (
     "Invalid signature for model 'tampered-model': The files are not the ones that were signed: "
@@ -49,9 +50,11 @@ def test_story_over_rest(serving):
 
 def test_story_over_grpc(serving, stub):
     site, _ = serving
-    index = stub.RepositoryIndex(pb.RepositoryIndexRequest(), timeout=120).models
+    index = stub.RepositoryIndex(pb.RepositoryIndexRequest(), timeout=PATIENCE).models
     assert {model.name: model.reason for model in index}["tampered-model"] == REASON
-    stub.RepositoryModelLoad(pb.RepositoryModelLoadRequest(model_name="good-model"), timeout=120)
+    stub.RepositoryModelLoad(
+        pb.RepositoryModelLoadRequest(model_name="good-model"), timeout=PATIENCE
+    )
     tensor = pb.ModelInferRequest.InferInputTensor(
         name="rows",
         datatype="FP64",
@@ -59,11 +62,11 @@ def test_story_over_grpc(serving, stub):
         contents=pb.InferTensorContents(fp64_contents=[x for row in site.digits.rows for x in row]),
     )
     request = pb.ModelInferRequest(model_name="good-model", inputs=[tensor])
-    outputs = stub.ModelInfer(request, timeout=120).outputs
+    outputs = stub.ModelInfer(request, timeout=PATIENCE).outputs
     assert list(outputs[0].contents.int64_contents) == site.digits.answers
     with pytest.raises(grpc.RpcError) as refused:
         stub.RepositoryModelLoad(
-            pb.RepositoryModelLoadRequest(model_name="tampered-model"), timeout=120
+            pb.RepositoryModelLoadRequest(model_name="tampered-model"), timeout=PATIENCE
         )
     assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
     assert refused.value.details() == REASON
@@ -75,7 +78,7 @@ def test_unknown_model_is_404_on_one_line(serving, stub):
     answer = serving[1].load(name)
     assert (answer.status, answer.error) == (404, r"Model 'no\nINFO forged' not found")
     with pytest.raises(grpc.RpcError) as missing:
-        stub.RepositoryModelLoad(pb.RepositoryModelLoadRequest(model_name=name), timeout=120)
+        stub.RepositoryModelLoad(pb.RepositoryModelLoadRequest(model_name=name), timeout=PATIENCE)
     assert missing.value.code() == grpc.StatusCode.NOT_FOUND
     assert "\nINFO forged" not in serving[1].log.read_text()
 

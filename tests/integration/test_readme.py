@@ -14,6 +14,7 @@ from pathlib import Path
 from shutil import which
 
 import pytest
+from patience import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
 _BLOCK = re.compile(r"^```(sh|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -49,7 +50,7 @@ def test_the_tour(tmp_path):
             stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
         try:
-            code = tour.wait(timeout=240)
+            code = tour.wait(timeout=PATIENCE)
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(tour.pid, signal.SIGTERM)  # what a failed tour leaves behind

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from base64 import b64decode, b64encode
 from datetime import UTC, datetime, timedelta
 from urllib.request import Request, urlopen
@@ -15,6 +16,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from in_process import invoke
+from patience import PATIENCE
 from rekor_v1 import LogV1
 from small_server import Asked, Said, serving
 
@@ -194,8 +196,8 @@ def test_a_log_of_version_1(path, kind, pairs, model, instance, tmp_path):  # no
         name = signature.hash_names(keys.load_public(public))[0]
         digest = hashlib.new(name, target.read_bytes()).digest()
         artifact = signature.Prehashed(name, digest)
-    (time,) = by_key.verify(signed, keys.load_public(public), trust, artifact)
-    assert time.timestamp() == entry.integrated_time
+    (logged_at,) = by_key.verify(signed, keys.load_public(public), trust, artifact)
+    assert logged_at.timestamp() == entry.integrated_time
 
 
 # -- witnesses that do not -------------------------------------------------------------------------
@@ -207,11 +209,25 @@ def relayed(instance, alter):
     def answer(asked: Asked) -> Said:
         kind = asked.headers["content-type"]
         request = Request(instance.url + asked.path, asked.body, {"Content-Type": kind})
-        with urlopen(request, timeout=30) as answered:
+        with urlopen(request, timeout=PATIENCE) as answered:
             said = Said(answered.read(), answered.status, answered.headers["Content-Type"])
         return alter(asked, said)
 
     return serving(answer)
+
+
+def test_a_timestamp_authority_that_takes_its_time(pairs, model, instance, tmp_path, monkeypatch):
+    monkeypatch.setattr("sigstore._internal.timestamp.CLIENT_TIMEOUT", 0.05)  # 5 s are as short
+
+    def slow(asked, said):
+        time.sleep(0.5)
+        return said
+
+    with relayed(instance, slow) as url:
+        config = config_at(url, instance, tmp_path / "slow.json")
+        sign = ("sign", model / "weights", "--key", pairs["p256"][0], "--trust-config", config)
+        done = invoke(*sign, "--timestamp")
+    assert done.exit_code == 0, done.output
 
 
 def config_at(url, instance, path):

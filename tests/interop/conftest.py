@@ -16,6 +16,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Literal
 
 import pytest
+from patience import PATIENCE
 
 import modelseal
 from modelseal.formats import intoto, oms
@@ -75,7 +76,7 @@ def run(*command: object, **environment: object) -> subprocess.CompletedProcess[
     env = {**os.environ, **{name: str(value) for name, value in environment.items()}}
     return subprocess.run(
         [str(part) for part in command],
-        capture_output=True, text=True, timeout=120, env=env, check=False,
+        capture_output=True, text=True, timeout=PATIENCE, env=env, check=False,
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
+from patience import PATIENCE
 
 import modelseal
 
@@ -27,7 +28,7 @@ def cosign(lab, tmp_path):
 
 def test_after_initialize_cosign_needs_no_files(cosign, instance, lab, tmp_path):
     root = tmp_path / "root.json"
-    with urlopen(f"{instance.url}/root.json", timeout=30) as answer:
+    with urlopen(f"{instance.url}/root.json", timeout=PATIENCE) as answer:
         root.write_bytes(answer.read())
     done = cosign.run("initialize", "--mirror", instance.url, "--root", root)
     assert done.returncode == 0, done.stderr

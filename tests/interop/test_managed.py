@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE
 
 pytestmark = pytest.mark.interop
 
@@ -16,7 +17,7 @@ MODELSEAL = Path(sys.executable).with_name("modelseal")
 
 def modelseal(*arguments):
     command = [MODELSEAL, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
 @pytest.fixture

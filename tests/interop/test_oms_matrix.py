@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from patience import PATIENCE
 from private_ca import Kind, chain, leaf
 
 import modelseal
@@ -81,7 +82,7 @@ class Shop:
         """Return what went wrong with each of `jobs`, "" if nothing."""
         done = subprocess.run(
             [self._python, PEER], input=json.dumps(jobs), capture_output=True, text=True,
-            timeout=600, check=True,
+            timeout=PATIENCE, check=True,
         )  # fmt: skip
         return json.loads(done.stdout)
 

@@ -13,6 +13,7 @@ import softhsm
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from patience import PATIENCE
 from softhsm import PIN, pem
 
 pytestmark = pytest.mark.interop
@@ -111,7 +112,7 @@ def test_several_models_and_a_pin_in_a_file(token, model, tmp_path):
 def test_a_key_that_wants_the_pin_each_time(token, model, tmp_path):
     out = tmp_path / "made.der"
     command = [sys.executable, "-c", MAKE_PAIR, token.module, PIN, out]
-    subprocess.run(command, env=token.env, check=True, timeout=60)
+    subprocess.run(command, env=token.env, check=True, timeout=PATIENCE)
     public = tmp_path / "made.pub"
     public.write_bytes(pem(serialization.load_der_public_key(out.read_bytes())))
     uri = "pkcs11:token=release;object=each%20time"
@@ -131,7 +132,7 @@ def test_a_token_with_a_certificate_and_no_public_key(token, model, tmp_path):
     sign = ("sign", model, "--key", "pkcs11:token=release;object=card", *WITH_PIN)
     for given, code in (("-", 2), (path, 0)):
         command = [sys.executable, "-c", LEAVE_CERTIFICATE, token.module, PIN, given]
-        subprocess.run(command, env=token.env, check=True, timeout=60)
+        subprocess.run(command, env=token.env, check=True, timeout=PATIENCE)
         done = token.run(*sign)
         assert done.returncode == code, done.stderr
     assert token.run("verify", model, "--key", public).returncode == 0

@@ -22,6 +22,7 @@ import boto3
 import pytest
 import softhsm
 from in_process import invoke
+from patience import PATIENCE
 from rekor_v1 import LogV1
 
 from modelseal.formats import oms
@@ -109,7 +110,7 @@ class Workshop:
             command = [MODELSEAL, "sign", models.path(row.what), *options, "--trust-config", config]
             done = subprocess.run(
                 [str(part) for part in command],
-                env=os.environ | env, capture_output=True, text=True, timeout=120, check=False,
+                env=os.environ | env, capture_output=True, text=True, timeout=PATIENCE, check=False,
             )  # fmt: skip
         assert done.returncode == 0, done.stderr
         return Signed(bundle, public, root)

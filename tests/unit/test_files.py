@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE
 
 import modelseal
 from modelseal.admission import store as place
@@ -81,9 +82,9 @@ def test_reads_stdin_from_a_pipe_a_file_and_a_socket(tmp_path):
         ours.sendall(b"by socket")
         ours.shutdown(socket.SHUT_WR)
         command = [sys.executable, "-c", _READ_STDIN]
-        by_pipe = subprocess.check_output(command, input=b"by pipe", timeout=60)
-        by_file = subprocess.check_output(command, stdin=half_read, timeout=60)
-        by_socket = subprocess.check_output(command, stdin=theirs, timeout=60)
+        by_pipe = subprocess.check_output(command, input=b"by pipe", timeout=PATIENCE)
+        by_file = subprocess.check_output(command, stdin=half_read, timeout=PATIENCE)
+        by_socket = subprocess.check_output(command, stdin=theirs, timeout=PATIENCE)
     assert (by_pipe, by_file, by_socket) == (b"by pipe", b"rest", b"by socket")
 
 

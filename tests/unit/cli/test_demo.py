@@ -6,10 +6,10 @@ import os
 import pickle
 import pickletools
 import signal
-import time
 from pathlib import Path
 
 import pytest
+from patience import wait_until
 from rich.console import Console
 
 from modelseal.cli._demo import children, telling
@@ -90,7 +90,7 @@ def test_a_child_that_ends_early_is_told_with_its_last_words(tmp_path):
     with children.Children(children.Ending()) as started:
         child = started.start(["sh", "-c", "echo gone; exit 3"], tmp_path, log)
         with pytest.raises(children.NotStarted, match="exit code 3:\ngone"):
-            children.wait_until(lambda: False, child, log, 60)
+            children.wait_until(lambda: False, child, log)
 
 
 def test_children_of_children_end_too(tmp_path):
@@ -98,16 +98,19 @@ def test_children_of_children_end_too(tmp_path):
     command = ["sh", "-c", "trap '' TERM; sleep 600 & echo $!; wait"]
     with children.Children(children.Ending()) as started:
         child = started.start(command, tmp_path, log)
-        children.wait_until(lambda: "\n" in log.read_text(), child, log, 60)
+        children.wait_until(lambda: "\n" in log.read_text(), child, log)
         grandchild = Path("/proc", log.read_text().strip())
         assert grandchild.exists()
 
-    # without an init to reap it, its entry stays as that of a dead process
-    for _ in range(100):
-        if not grandchild.exists() or "State:\tZ" in (grandchild / "status").read_text():
-            return
-        time.sleep(0.1)
-    pytest.fail("it still runs")
+    wait_until(lambda: ended(grandchild), "the grandchild to end")
+
+
+def ended(process: Path) -> bool:
+    try:
+        status = (process / "status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    return "State:\tZ" in status  # nobody has reaped it yet
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from urllib.parse import urlencode
 
 import pytest
+from patience import PATIENCE
 
 from modelseal.instance import services, state
 from modelseal.instance.app import create_app
@@ -36,7 +37,7 @@ class SlowUsers:
             self.most = max(self.most, self.at_work)
             if self.at_work == 2:
                 self.two_at_work.set()
-        assert self.finish.wait(60)
+        assert self.finish.wait(PATIENCE)
         with self._lock:
             self.at_work -= 1
         return False
@@ -81,7 +82,7 @@ def test_passwords_are_hashed_two_at_a_time_and_take_no_threads_from_other_servi
             for form in (FORM | {"identity": f"user-{n}@example.com"} for n in range(45))
         ]
         try:
-            assert await asyncio.to_thread(users.two_at_work.wait, 60)
+            assert await asyncio.to_thread(users.two_at_work.wait, PATIENCE)
             assert await status_of(app, "GET", "/checkpoint") == 200
         finally:
             users.finish.set()

@@ -6,6 +6,7 @@ from contextlib import suppress
 
 import pytest
 import uvicorn
+from patience import PATIENCE
 from uvicorn.server import ServerState
 
 from modelseal.instance import server
@@ -48,5 +49,5 @@ async def said_to(*parts):
 def test_a_request_that_does_not_come_ends_the_connection(monkeypatch, parts, answers):
     # uvicorn waits for ever: 500 such clients kept everybody else out
     monkeypatch.setattr(server, "_HEAD_SECONDS", 0.2)
-    got = asyncio.run(asyncio.wait_for(said_to(*parts), 60))
+    got = asyncio.run(asyncio.wait_for(said_to(*parts), PATIENCE))
     assert got.count(b"204 No Content") == answers

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 _GRACE = 5.0  # seconds that a child has to end by itself
-_PATIENCE = 120.0  # seconds for a command
+PATIENCE = 600.0  # seconds: ends what hangs; a busy machine starts a model server in minutes
 _PAUSE = 0.1  # seconds between two looks
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -103,7 +103,7 @@ class Children:
     def run(self, command: Sequence[str], cwd: Path, extra: Mapping[str, str]) -> tuple[int, str]:
         """Run `command` in `cwd` with `extra` environment; return exit code and what it said."""
         child = self._start(command, cwd, environment(extra), subprocess.PIPE)
-        said, _ = child.communicate(timeout=_PATIENCE)
+        said, _ = child.communicate(timeout=PATIENCE)
         self._running.remove(child)
         return child.returncode, said
 
@@ -142,7 +142,7 @@ def _signal_group(child: subprocess.Popen[str], number: signal.Signals) -> None:
 
 
 def wait_until(
-    ready: Callable[[], bool], child: subprocess.Popen[str], log: Path, patience: float
+    ready: Callable[[], bool], child: subprocess.Popen[str], log: Path, patience: float = PATIENCE
 ) -> None:
     """Return when `ready` says so.
 

@@ -82,7 +82,7 @@ def _start_mlserver(stage: Stage, config: Path) -> None:
     stage.server = f"http://127.0.0.1:{http}"
     log = stage.folder / "mlserver.log"
     child = stage.children.start(["mlserver", "start", "."], config, log)
-    wait_until(stage.ready, child, log, 90)
+    wait_until(stage.ready, child, log)
 
 
 def index(stage: Stage) -> str:

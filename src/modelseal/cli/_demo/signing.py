@@ -88,7 +88,7 @@ def start_sigstore(stage: Stage) -> str:
     log = stage.folder / "sigstore.log"
     child = stage.children.start(command, stage.folder, log)
     try:
-        wait_until(lambda: "\n" in log.read_text(errors="replace"), child, log, 60)
+        wait_until(lambda: "\n" in log.read_text(errors="replace"), child, log)
     except NotStarted as error:
         raise NotAsTold(f"the instance did not start: {error}") from error
     stage.issuer = log.read_text().splitlines()[0]

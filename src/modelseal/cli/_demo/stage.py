@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from modelseal.cli._demo import telling
+from modelseal.cli._demo.children import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from modelseal.cli._demo.children import Children
-
-_PATIENCE = 120  # seconds for an answer; a first load imports scikit-learn twice
 
 # No proxies: what the story talks to is on loopback.
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -76,7 +75,7 @@ class Stage:
             url, data.encode(), {"Content-Type": "application/json"}
         )
         try:
-            with _OPENER.open(request, timeout=_PATIENCE) as answer:
+            with _OPENER.open(request, timeout=PATIENCE) as answer:
                 status, said = answer.status, answer.read()
         except urllib.error.HTTPError as error:
             status, said = error.code, error.read()
@@ -90,7 +89,7 @@ class Stage:
     def ready(self) -> bool:
         """Return whether the model server takes requests."""
         try:
-            with _OPENER.open(f"{self.server}/v2/health/ready", timeout=5) as answer:
+            with _OPENER.open(f"{self.server}/v2/health/ready", timeout=30) as answer:
                 return bool(answer.status == 200)  # noqa: PLR2004 - OK
         except OSError:
             return False

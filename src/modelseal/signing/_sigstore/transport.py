@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-TIMEOUT = 30  # seconds; sigstore-python waits for ever
+TIMEOUT = 30  # seconds; sigstore-python waits five for a timestamp, and for ever for the rest
 
 
 def patient(session: requests.Session, name: str, hint: str) -> None:
@@ -53,9 +53,8 @@ class _Service(HTTPAdapter):
         self._name, self._hint = name, hint
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:  # type: ignore[override]  # noqa: ANN401 - passed through
-        kwargs["timeout"] = kwargs.get("timeout") or TIMEOUT
         try:
-            response = super().send(request, **kwargs)
+            response = super().send(request, **kwargs | {"timeout": TIMEOUT})
         except requests.RequestException as error:
             raise Undecided(
                 "instance-unreachable",

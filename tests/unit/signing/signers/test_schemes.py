@@ -8,6 +8,7 @@ import sys
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, utils
+from patience import PATIENCE
 
 from modelseal.errors import ModelSealError, Undecided, UsageError
 from modelseal.signing.signers import schemes
@@ -67,7 +68,7 @@ def test_an_extra_that_is_not_installed(tmp_path, uri, package, extra):
     script = f"import sys; sys.modules[{package!r}] = None; from modelseal.cli import main; main()"
     done = subprocess.run(
         [sys.executable, "-c", script, "sign", tmp_path / "model", "--key", uri],
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=PATIENCE, check=False,
     )  # fmt: skip
     assert done.returncode == 2
     assert "[extra-missing]" in done.stderr
