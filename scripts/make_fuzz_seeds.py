@@ -100,6 +100,17 @@ def further(payloads: list[bytes], raw: list[bytes], made: list, root: bytes) ->
             keys.key(kind, "seed").public_key().public_bytes(keys.serialization.Encoding.PEM, pem)
             for kind in ("P256", "P384", "Ed25519")
         ],
+        "kinds": [
+            b'{"base64Signature": "MEUC", "cert": "LS0t", "rekorBundle": {}}',
+            b'{"verificationMaterial": {}}\n{"verificationMaterial": {}}\n',
+            b'{"error": "Not Found", "status": 404}',
+            b"-----BEGIN PGP SIGNATURE-----\n",
+            b64encode(b"-----BEGIN CERTIFICATE-----\n").encode(),
+            b"0\x08\x02\x02\x01\x02\x02\x02\x01\x02",
+            b"\x89\x02\x33\x04\x00",
+            b"version https://git-lfs.github.com/spec/v1\n",
+            b"<!doctype html>",
+        ],
         "managed": raw,
         "npy": [npy()],
         "npz": [npz(npy())],

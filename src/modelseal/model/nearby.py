@@ -39,7 +39,7 @@ _SIGNING = (
 def hint(path: Path, *, folder: bool) -> str:
     """Return what to do about the file or folder `path`, which has no signature."""
     try:
-        found = _of_folder(path) if folder else _of_other_kind(_beside(path))
+        found = _of_folder(path) if folder else _of_file(path)
         return found or _of_parents(path) or _DEFAULT
     except (ModelSealError, OSError):  # the hint is not worth an error of its own
         return _DEFAULT
@@ -57,6 +57,12 @@ def _of_folder(path: Path) -> str:
     return _of_other_kind(path / one for one in sorted(names) if one.endswith(_SIGNING))
 
 
+def _of_file(path: Path) -> str:
+    if path.is_file() and _is_bundle(_read(path)):
+        return "It is a bundle itself: name the model that it signs."
+    return _of_other_kind(path.with_name(path.name + suffix) for suffix in _SIGNING)
+
+
 def _of_other_kind(files: Iterable[Path]) -> str:
     """Return what the first of `files` is that is known: a bundle, or a signature of another kind.
 
@@ -64,10 +70,7 @@ def _of_other_kind(files: Iterable[Path]) -> str:
     """
     for file in islice(filter(Path.is_file, files), _READ):
         name = shown(file.name, 80)
-        try:
-            data = tree.read(file, _LIMIT, "file")
-        except ModelSealError:
-            continue
+        data = _read(file)
         if kind := kinds.of(data):
             return f"'{name}' near it is {kind.name}. {kind.hint}"
         if _is_bundle(data):
@@ -83,8 +86,12 @@ def _is_bundle(data: bytes) -> bool:
     return True
 
 
-def _beside(path: Path) -> Iterator[Path]:
-    return (path.with_name(path.name + suffix) for suffix in _SIGNING)
+def _read(path: Path) -> bytes:
+    """Return the bytes of the small file at `path`, none of one that is large or unreadable."""
+    try:
+        return tree.read(path, _LIMIT, "file")
+    except ModelSealError:
+        return b""
 
 
 def _of_parents(path: Path) -> str:

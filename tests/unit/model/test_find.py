@@ -230,6 +230,12 @@ def test_a_bundle_of_another_name_is_named(key, model):
     assert verdict(key, model / "a", "--bundle", model / "a.bundle")["code"] == "accepted"
 
 
+def test_a_bundle_in_place_of_a_model_is_named(key, model):
+    sign(key, model)
+    (model / "model.sig").rename(model.parent / "bundle")
+    assert hint(model.parent / "bundle") == "It is a bundle itself: name the model that it signs."
+
+
 def test_a_kernel_of_the_hub_is_named(model):
     put(model, "metadata.json", "metadata.json.sigstore")
     assert "kernels verify-signature" in hint(model)
