@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from modelseal.errors import FormatError, ModelSealError, Undecided, UsageError
-from modelseal.model import manifest, scope
+from modelseal.model import manifest, scope, tree
 from modelseal.model.diff import compare
 
 if TYPE_CHECKING:
@@ -166,3 +166,26 @@ def test_diff_names_what_differs(tmp_path: Path) -> None:
     assert (diff.changed, diff.added, diff.missing) == (("changed",), ("added\n",), ("missing",))
     assert str(diff) == "changed: 'changed'; added: 'added\\n'; missing: 'missing'"
     assert not compare(signed, signed)
+
+
+@pytest.mark.parametrize("kind", ["files", "folders", "files in folders"])
+def test_a_model_of_more_files_and_folders_than_the_limit_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr("modelseal.model.tree.MAX_FILES", 20)
+    if kind == "files in folders":
+        for number in range(5):
+            (tmp_path / f"{number}").mkdir()
+            for inner in range(3):
+                (tmp_path / f"{number}" / f"{inner}").touch()
+    else:
+        for number in range(20):
+            path = tmp_path / f"{number}"
+            path.touch() if kind == "files" else path.mkdir()
+    assert manifest.of_folder(tmp_path).manifest.file_names() is not None
+    (tmp_path / "one-more").touch()
+    assert code_of(tmp_path) == "too-many-files"
+
+
+def test_the_limit_is_far_above_every_model_and_far_below_what_fills_the_memory() -> None:
+    assert tree.MAX_FILES == 1_000_000
