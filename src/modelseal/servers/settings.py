@@ -79,13 +79,9 @@ def _inside(uri: str, snapshot: Snapshot) -> str:
     wanted = PurePosixPath(uri)
     path = str(snapshot.path / wanted)
     names = [PurePosixPath(resource.name) for resource in snapshot.manifest.resources]
-    there = any(name.is_relative_to(wanted) for name in names)
-    try:
-        # MLServer parses the path as a URL and keeps what that leaves: it must leave all of it
-        same = urlparse(path, scheme="file").path == path and not urlparse(uri).scheme
-    except ValueError:  # "//[" begins an IPv6 address
-        same = False
-    if not there or not same or wanted.is_absolute():
+    is_signed = any(name.is_relative_to(wanted) for name in names)
+    # MLServer parses the path as a URL and keeps what that leaves: it must leave all of it
+    if not is_signed or urlparse(path, scheme="file").path != path:
         message = f"The signed settings point to '{shown(uri)}', which is not in the signed model."
         raise _refused(snapshot, "uri-outside", message, "Use a path inside the model's folder.")
     return path

@@ -67,6 +67,7 @@ def test_the_runtime_reads_the_copy_and_not_the_file_that_was_checked(own, model
     assert wrapped.read == b"weights"
     assert wrapped.path.is_relative_to(own.store)
     assert wrapped.path.name == "weights.bin"
+    assert wrapped.settings._source is None
 
 
 def test_a_file_that_was_changed_is_not_read_at_all(model):

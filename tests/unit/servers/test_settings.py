@@ -31,8 +31,8 @@ POLICY = document.parse(
 
 def write(folder, values):
     """Write a model with these settings (or the bytes of them) and return its snapshot."""
-    (folder / "sub" / "deep").mkdir(parents=True, exist_ok=True)
-    for name in ("model.joblib", "sub/weights.bin", "sub/deep/x", "odd ?#;%41[.bin"):
+    for name in ("model.joblib", "sub/weights.bin", "sub/deep/x", "odd ?#;%41[.bin", "v1:x/[y"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(name.encode())
     data = values if isinstance(values, bytes) else json.dumps(values).encode()
     (folder / settings.FILE_NAME).write_bytes(data)
@@ -133,6 +133,7 @@ def test_what_are_no_settings(read, values, code):
     (None, ""), ("", ""), (".", ""), ("./", ""), ("./.", ""),
     ("model.joblib", "model.joblib"), ("././model.joblib", "model.joblib"),
     ("sub", "sub"), ("sub/", "sub"), ("sub//deep", "sub/deep"), ("sub/deep/x", "sub/deep/x"),
+    ("v1:x", "v1:x"), ("v1:x/[y", "v1:x/[y"),
 ])  # fmt: skip
 def test_a_uri_in_the_model(read, tmp_path, uri, path):
     found = read({**GOOD, "parameters": {"uri": uri}})
@@ -160,7 +161,7 @@ def folder(tmp_path_factory):
 
 PARTS = st.sampled_from([
     ".", "..", "", "sub", "deep", "x", "model.joblib", "/", "//", "?", "#", ";", ":", "file:", "[",
-    "]", "%2e%2e", "http://a", "~", "\\", " ",
+    "]", "v1:x", "[y", "%2e%2e", "http://a", "~", "\\", " ",
 ])  # fmt: skip
 
 
