@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.asymmetric import ec
+from verifying import authenticate, proved
 
 from modelseal.admission.admit import Snapshot
 from modelseal.errors import shown
@@ -42,7 +43,8 @@ from modelseal.trust import anchors, fulcio, published, signature
 from modelseal.trust import embedded as roots
 from modelseal.trust import trust_root as trust_roots
 from modelseal.trust.trust_root import TrustRoot
-from modelseal.verification import inspect, keyless, managed, subject
+from modelseal.verification import inspect, subject
+from modelseal.verification.believed import TrustedKey
 from modelseal.verification.checks import certificate, timestamps
 
 if TYPE_CHECKING:
@@ -50,7 +52,7 @@ if TYPE_CHECKING:
 
 PUBLIC_GOOD = TrustRoot(roots.embedded(roots.PUBLIC_GOOD), "public good")
 AUTHORITIES = anchors.load(PUBLIC_GOOD).timestamp_authorities
-KEY = managed.TrustedKey(ec.derive_private_key(1, ec.SECP256R1()).public_key())
+KEY = TrustedKey(ec.derive_private_key(1, ec.SECP256R1()).public_key())
 FOLDER = tempfile.TemporaryDirectory(prefix="modelseal-fuzz-")
 RUNTIME = "mlserver_sklearn.SKLearnModel"
 
@@ -75,7 +77,7 @@ def filed(read: Callable[[Path], object], name: str) -> Callable[[bytes], object
 
 
 def verify(data: bytes) -> None:
-    keyless.verify(bundle.parse(data), PUBLIC_GOOD, data)
+    proved(bundle.parse(data), PUBLIC_GOOD, data)
 
 
 def statement(data: bytes) -> None:
@@ -133,7 +135,7 @@ def certificate_der(data: bytes) -> None:
     bent = der.mutated(issuing.Leaf().issue("alice"), random.Random(data))
     leaf = certificate.load(bent)
     certificate.key_of(leaf)
-    certificate.check_usage((leaf, leaf))
+    certificate.check_usage((leaf, leaf), certificate.FULCIO)
     fulcio.of_certificate(bent)
 
 
@@ -144,7 +146,9 @@ def timestamp_der(data: bytes) -> None:
     trust = TrustRoot(strict.json.dumps(bundles.trusted_root()).encode(), "forged")
     stamp = stamping.Stamp(certificates=("signer", "root")).encode(b"signature")
     bent = der.mutated(stamp, random.Random(data))
-    timestamps.stamped((bent,), b"signature", anchors.load(trust).timestamp_authorities)
+    timestamps.TimestampChecker(anchors.load(trust).timestamp_authorities).check(
+        (bent,), b"signature"
+    )
 
 
 def differential(data: bytes) -> None:
@@ -171,7 +175,7 @@ TARGETS: dict[str, Callable[[bytes], object]] = {
     "key-pem": signature.load_pem,
     "kinds": kinds.of,
     "log-body": rekor.parse,
-    "managed": lambda data: managed.authenticate(data, KEY),
+    "managed": lambda data: authenticate(data, KEY),
     "note": note.parse_note,
     "npy": filed(compared, "model.npy"),
     "npz": filed(compared, "model.npz"),

@@ -8,13 +8,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+from modelseal.verification.managed import TrustedChain, TrustedKey
 
 import modelseal
 from modelseal.admission.several import check_keys
 from modelseal.admission.verify import check_managed
 from modelseal.trust import trust_root as trust
 from modelseal.trust.keys import load_certificates, load_public
-from modelseal.verification.managed import TrustedChain, TrustedKey
 
 LEGACY = Path(__file__).parents[1] / "vectors" / "legacy"
 KINDS = sorted(path.parent for path in LEGACY.glob("*/*/bundle.json"))

@@ -15,7 +15,7 @@ from in_process import invoke as run
 
 from modelseal.formats import bundle, oms
 from modelseal.model import stat_cache
-from modelseal.verification import managed
+from modelseal.verification.claim import claimed
 
 LARGE = 8 * 1024 * 1024
 
@@ -59,7 +59,7 @@ def notes(path) -> Path:
 
 
 def signed(path) -> oms.Manifest:
-    return managed.signed(bundle.parse(path.read_bytes()))[1]
+    return claimed(bundle.parse(path.read_bytes()))[1]
 
 
 @pytest.mark.parametrize(

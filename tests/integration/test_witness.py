@@ -19,12 +19,12 @@ from in_process import invoke
 from patience import PATIENCE
 from rekor_v1 import LogV1
 from small_server import Asked, Said, serving
+from verifying import proved_by_key
 
 from modelseal.formats import bundle as bundle_format
 from modelseal.trust import keys, signature
 from modelseal.trust.trust_root import from_trust_config
-from modelseal.verification import by_key
-from modelseal.verification.checks import by_ca
+from modelseal.verification.checks import authority
 
 BOTH = ("--log", "--timestamp")
 HOUR = timedelta(hours=1)
@@ -164,7 +164,7 @@ def test_a_certificate_that_expired_is_accepted_for_its_timestamp(
         def now(cls, tz=None):
             return datetime.now(tz) + 2 * HOUR
 
-    monkeypatch.setattr(by_ca, "datetime", Later)
+    monkeypatch.setattr(authority, "datetime", Later)
     assert invoke(*sign).exit_code == 0
     assert said(*asked)["code"] == "certificate-expired"
     done = invoke(*sign, *BOTH, "--trust-config", instance.trust_config)
@@ -196,7 +196,7 @@ def test_a_log_of_version_1(path, kind, pairs, model, instance, tmp_path):  # no
         name = signature.hash_names(keys.load_public(public))[0]
         digest = hashlib.new(name, target.read_bytes()).digest()
         artifact = signature.Prehashed(name, digest)
-    (logged_at,) = by_key.verify(signed, keys.load_public(public), trust, artifact)
+    (logged_at,) = proved_by_key(signed, keys.load_public(public), trust, artifact).times
     assert logged_at.timestamp() == entry.integrated_time
 
 

@@ -74,10 +74,10 @@ def _parsed(data: bytes) -> Contents | None:
         return listing.parse(data)
     except FormatError:
         pass
-    from modelseal.verification import managed
+    from modelseal.verification.claim import claimed
 
     try:
-        return Contents(managed.signed(bundle.parse(data))[1])
+        return Contents(claimed(bundle.parse(data))[1])
     except FormatError:
         return None
 

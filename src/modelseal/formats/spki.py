@@ -127,6 +127,25 @@ def from_pem(text: bytes) -> bytes:
     )
 
 
+def from_single_pem(label: str, text: bytes) -> bytes:
+    """Return the DER in `text`, which is one PEM block with nothing but white space around it.
+
+    Lines may have any length (RFC 7468 section 3: "parsers MAY ignore whitespace").
+
+    Raises:
+        FormatError: anything else ("bad-pem").
+    """
+    begin, end = f"-----BEGIN {label}-----".encode(), f"-----END {label}-----".encode()
+    inside = text.strip()
+    if not (inside.startswith(begin) and inside.endswith(end)) or inside.count(b"-----") != 4:  # noqa: PLR2004 - two lines
+        raise FormatError("bad-pem", f"There is not just one PEM block of a {label.lower()}.")
+    content = inside.removeprefix(begin).removesuffix(end)
+    try:
+        return b64decode(b"".join(content.split()).decode("ascii"), what=f"{label.lower()} in PEM")
+    except UnicodeDecodeError as error:
+        raise FormatError("bad-pem", f"The {label.lower()} in PEM is not base64.") from error
+
+
 def to_pem(label: str, raw: bytes) -> bytes:
     """Return `raw` as PEM (RFC 7468, the strict form), with the line break at its end."""
     text = b64encode(raw)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 from modelseal.errors import FormatError, shown
@@ -80,7 +79,6 @@ class TrustedRoot(NamedTuple):
     timestamp_authorities: tuple[Authority, ...] = ()
 
 
-@lru_cache(maxsize=8)  # it is asked for its age, then for its keys
 def parse(data: bytes) -> TrustedRoot:
     """Return the trusted root in `data`.
 

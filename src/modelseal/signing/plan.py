@@ -16,14 +16,14 @@ from modelseal.formats import dsse, oms
 from modelseal.model import manifest, scope, stat_cache, tree
 from modelseal.model.bundles import BUNDLE_NAME, FILE_SUFFIX, next_bundle
 from modelseal.signing.signers import NOTED, WHOLE_LIMIT
-from modelseal.verification import managed
+from modelseal.verification.claim import claimed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from modelseal.model.hashing import Progress
     from modelseal.trust.signature import HashName
-    from modelseal.verification.authenticate import Kind
+    from modelseal.verification.authentic import Kind
 
 _GLOB = frozenset("*?[")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -110,7 +110,7 @@ def _notes(path: Path, bundle: Path, *, folder: bool) -> stat_cache.StatCache:
     signed: oms.Manifest | None = None
     try:
         parsed = bundle_format.parse(tree.read(bundle, bundle_format.LIMIT, "bundle"))
-        signed = managed.signed(parsed)[1]
+        signed = claimed(parsed)[1]
     except ModelSealError:
         pass  # none, or none that can be read: all is read
     if signed is not None and not folder:
@@ -171,7 +171,7 @@ def _check_same(first: Path, plan: Plan) -> None:
     if plan.kind == "artifact":  # whose name is not signed
         same = _is_same_artifact(parsed, plan)
     else:
-        signs, signed = managed.signed(parsed)
+        signs, signed = claimed(parsed)
         same = (signs, signed.serialization) == (plan.kind, found.serialization)
         same = same and signed.resources == found.resources
     if not same:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from modelseal.model.hashing import Progress
     from modelseal.signing.plan import Plan
     from modelseal.signing.signers import Signer
-    from modelseal.verification.authenticate import Kind
+    from modelseal.verification.authentic import Kind
 
 
 @dataclass(frozen=True)

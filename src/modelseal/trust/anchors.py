@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A trusted root, ready to check with: keys and certificates loaded, once for each root."""
+"""A trusted root, ready to check with: keys and certificates loaded."""
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
@@ -77,7 +76,6 @@ class Anchors(NamedTuple):
     timestamp_authorities: tuple[Authority, ...]
 
 
-@lru_cache(maxsize=8)
 def load(trust: TrustRoot) -> Anchors:
     """Return what `trust` asks to believe.
 
@@ -88,7 +86,7 @@ def load(trust: TrustRoot) -> Anchors:
         FormatError: it cannot be used ("trust-root").
     """
     try:
-        root = trusted_root.parse(trust.json)
+        root = trust.parsed or trusted_root.parse(trust.json)
         return Anchors(
             logs=_logs(root.logs),
             ct_logs=_logs(root.ct_logs),

@@ -21,11 +21,13 @@ class TrustRoot(NamedTuple):
     """A Sigstore trusted root (protobuf JSON) and, for people, whence it came and how old it is.
 
     The date of a file means nothing. What tells its age is the newest key in it: whatever the
-    instance brought into use or withdrew later, this root does not know.
+    instance brought into use or withdrew later, this root does not know. `parsed` is what was read
+    of it already.
     """
 
     json: bytes
     source: str
+    parsed: trusted_root_format.TrustedRoot | None = None
 
 
 def from_file(path: Path) -> TrustRoot:
@@ -122,15 +124,17 @@ def _parsed(data: bytes, source: str) -> TrustRoot:
             f"'{shown(source)}' is not a Sigstore trusted root.",
             "A trust config goes to --trust-config, a trusted root to --trusted-root.",
         )
-    digest = hashlib.sha256(data).hexdigest()[:12]
-    return TrustRoot(data, f"{source} (sha256 {digest}), newest key of {_newest(data)}")
-
-
-def _newest(data: bytes) -> str:
-    """Return the day from which the newest key or CA is valid."""
     try:
-        root = trusted_root_format.parse(data)
+        parsed = trusted_root_format.parse(data)
     except FormatError:  # whoever uses the root says what is wrong with it
+        parsed = None
+    digest = hashlib.sha256(data).hexdigest()[:12]
+    return TrustRoot(data, f"{source} (sha256 {digest}), newest key of {_newest(parsed)}", parsed)
+
+
+def _newest(root: trusted_root_format.TrustedRoot | None) -> str:
+    """Return the day from which the newest key or CA is valid."""
+    if root is None:
         return "no readable date"
     logs = (*root.logs, *root.ct_logs)
     authorities = (*root.certificate_authorities, *root.timestamp_authorities)

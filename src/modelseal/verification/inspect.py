@@ -17,7 +17,7 @@ from modelseal.model.bundles import is_bundle_name
 from modelseal.model.find import find_bundles
 from modelseal.trust import fulcio
 from modelseal.verification import certificate_info
-from modelseal.verification.authenticate import signed_digest
+from modelseal.verification.claim import claimed_digest
 from modelseal.verification.checks import timestamps
 from modelseal.verification.expiry import expiry
 
@@ -166,7 +166,7 @@ def _content(bundle: Bundle) -> Json:
     if isinstance(bundle.content, dsse.Envelope):
         return _statement(bundle.content)
     try:
-        claimed = signed_digest(bundle)
+        claimed = claimed_digest(bundle)
     except FormatError as error:
         return {"manifest": _no_manifest(error)}
     file = {"name": oms.SINGLE_FILE, claimed.algorithm: claimed.digest.hex()}

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from cryptography.exceptions import InvalidSignature
@@ -22,7 +21,6 @@ from modelseal.errors import FormatError, ModelSealError, Unverified, shown
 from modelseal.formats import bundle as bundle_format
 from modelseal.formats import rekor
 from modelseal.formats.dsse import Envelope
-from modelseal.trust import anchors
 from modelseal.trust.signature import accepted
 from modelseal.verification.checks import content, log
 
@@ -32,6 +30,7 @@ if TYPE_CHECKING:
 
     from cryptography.x509 import Certificate
 
+    from modelseal.trust.anchors import Anchors
     from modelseal.trust.signature import Prehashed
     from modelseal.trust.trust_root import TrustRoot
 
@@ -57,58 +56,91 @@ class _AnySigner:
         """Accept any certificate that the trust root vouches for."""
 
 
-def verify(
-    bundle: bundle_format.Bundle, data: bytes, artifact: Prehashed | None, trust: TrustRoot
-) -> datetime:
-    """Check that `data`, read as `bundle`, signs its statement or else `artifact`; return when.
+class SecondOpinion:
+    """sigstore-python, told to believe one trusted root."""
 
-    Raises:
-        FormatError, Unverified: with what failed.
-    """
-    if artifact is None:
-        payload, time = _verify_statement(bundle, data, trust)
-        if not isinstance(bundle.content, Envelope) or payload != bundle.content.payload:
-            raise FormatError("bad-bundle", "Two readers disagree on what the bundle holds.")
-    elif artifact.algorithm != "sha256":
-        raise FormatError(
-            "unsupported-digest",
-            f"sigstore-python verifies by SHA-256, not by {artifact.algorithm.upper()}.",
-            "Use --verifier modelseal.",
-        )
-    else:
-        time = _verify_artifact(data, artifact.digest, trust)
-    # sigstore-python looks at the first four bytes of the log's id.
-    log.of_entry(bundle.entries[0], anchors.load(trust).logs, trust.source)
-    return time
+    def __init__(self, root: TrustRoot, anchors: Anchors) -> None:
+        self._source = root.source
+        self._anchors = anchors
+        try:
+            trusted = TrustedRoot(TrustedRootModel.from_json(root.json))
+            self._verifier = Verifier(trusted_root=trusted)
+        except (ValueError, Error) as error:
+            message = f"The trusted root from {shown(root.source)} cannot be used."
+            raise FormatError("trust-root", message, shown(str(error))) from error
 
+    def check(
+        self, bundle: bundle_format.Bundle, data: bytes, artifact: Prehashed | None
+    ) -> datetime:
+        """Check that `data`, read as `bundle`, signs its statement or else `artifact`; return when.
 
-def _verify_artifact(data: bytes, digest: bytes, trust: TrustRoot) -> datetime:
-    hashed = Hashed(algorithm=HashAlgorithm.SHA2_256, digest=digest)
-    with _translated():
-        parsed = _parsed(data)
-        verifier = _verifier(trust)
-        time = _checked_time(verifier, parsed, trust)
-        verifier.verify_artifact(hashed, parsed, _AnySigner())
-    return time
-
-
-def _verify_statement(
-    bundle: bundle_format.Bundle, data: bytes, trust: TrustRoot
-) -> tuple[bytes, datetime]:
-    with _translated():
-        parsed = _parsed(data)
-        verifier = _verifier(trust)
-        time = _checked_time(verifier, parsed, trust)
-        (entry,) = bundle.entries
-        if (entry.kind, entry.version) == rekor.DSSE_V2:
-            payload = _verify_dsse_v002(verifier, parsed)
-            signer = content.Signer(
-                accepted(parsed.signing_certificate.public_key()), bundle.certificates[0]
+        Raises:
+            FormatError, Unverified: with what failed.
+        """
+        if artifact is None:
+            payload, time = self._check_statement(bundle, data)
+            if not isinstance(bundle.content, Envelope) or payload != bundle.content.payload:
+                raise FormatError("bad-bundle", "Two readers disagree on what the bundle holds.")
+        elif artifact.algorithm != "sha256":
+            raise FormatError(
+                "unsupported-digest",
+                f"sigstore-python verifies by SHA-256, not by {artifact.algorithm.upper()}.",
+                "Use --verifier modelseal.",
             )
-            content.check_body(entry, bundle, content.message_of(bundle, None), signer)
         else:
-            _, payload = verifier.verify_dsse(parsed, _AnySigner())
-    return payload, time
+            time = self._check_artifact(data, artifact.digest)
+        # sigstore-python looks at the first four bytes of the log's id.
+        log.of_entry(bundle.entries[0], self._anchors.logs, self._source)
+        return time
+
+    def _check_artifact(self, data: bytes, digest: bytes) -> datetime:
+        hashed = Hashed(algorithm=HashAlgorithm.SHA2_256, digest=digest)
+        with _translated():
+            parsed = _parsed(data)
+            time = self._checked_time(parsed)
+            self._verifier.verify_artifact(hashed, parsed, _AnySigner())
+        return time
+
+    def _check_statement(self, bundle: bundle_format.Bundle, data: bytes) -> tuple[bytes, datetime]:
+        with _translated():
+            parsed = _parsed(data)
+            time = self._checked_time(parsed)
+            (entry,) = bundle.entries
+            if (entry.kind, entry.version) == rekor.DSSE_V2:
+                payload = _verify_dsse_v002(self._verifier, parsed)
+                key = accepted(parsed.signing_certificate.public_key())
+                signer = content.LoggedBy(key, bundle.certificates[0])
+                content.check_body(entry, bundle, content.message_of(bundle, None), signer)
+            else:
+                _, payload = self._verifier.verify_dsse(parsed, _AnySigner())
+        return payload, time
+
+    def _checked_time(self, bundle: Bundle) -> datetime:
+        """Return the earliest trusted time, and tell a wrong root from an expired certificate.
+
+        The verifier does all of this again; it would only say "not enough time" for every case.
+        """
+        certificate, verifier = bundle.signing_certificate, self._verifier
+        start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+        at_start = TimestampVerificationResult(TimestampSource.TIMESTAMP_AUTHORITY, start)
+        try:
+            verifier._verify_chain_at_time(certificate, at_start)  # noqa: SLF001 - see docstring
+        except CertValidationError as error:
+            raise Unverified(
+                "untrusted-certificate",
+                f"The certificate does not come from a CA in {shown(self._source)}.",
+                "Name the instance that signed: --trusted-root, --trust-config or --instance.",
+            ) from error
+        times = [found.time for found in verifier._establish_time(bundle)]  # noqa: SLF001 - not public
+        if any(not start <= time <= end for time in times):
+            raise Unverified(
+                "certificate-expired",
+                f"The signature was made outside the certificate's validity, {start} to {end}.",
+                "Sign again; if this was just signed, check the clock of the instance.",
+            )
+        if not times:
+            raise VerificationError("not enough sources of verified time")
+        return min(times)
 
 
 def _parsed(data: bytes) -> Bundle:
@@ -131,43 +163,6 @@ def _verify_dsse_v002(verifier: Verifier, bundle: Bundle) -> bytes:
     if envelope is None or not isinstance(key, EllipticCurvePublicKey) or key.key_size != 256:  # noqa: PLR2004 - P-256
         raise VerificationError("the envelope was not signed with a P-256 key")
     return dsse._verify(key, envelope)  # noqa: SLF001 - not public
-
-
-@lru_cache(maxsize=8)
-def _verifier(trust: TrustRoot) -> Verifier:
-    try:
-        return Verifier(trusted_root=TrustedRoot(TrustedRootModel.from_json(trust.json)))
-    except (ValueError, Error) as error:
-        message = f"The trusted root from {shown(trust.source)} cannot be used."
-        raise FormatError("trust-root", message, shown(str(error))) from error
-
-
-def _checked_time(verifier: Verifier, bundle: Bundle, trust: TrustRoot) -> datetime:
-    """Return the earliest trusted time, having told a wrong trust root from an expired certificate.
-
-    The verifier does all of this again; it would only say "not enough time" for every case.
-    """
-    certificate = bundle.signing_certificate
-    start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    at_start = TimestampVerificationResult(TimestampSource.TIMESTAMP_AUTHORITY, start)
-    try:
-        verifier._verify_chain_at_time(certificate, at_start)  # noqa: SLF001 - see docstring
-    except CertValidationError as error:
-        raise Unverified(
-            "untrusted-certificate",
-            f"The certificate does not come from a CA in {shown(trust.source)}.",
-            "Name the instance that signed: --trusted-root, --trust-config or --instance.",
-        ) from error
-    times = [found.time for found in verifier._establish_time(bundle)]  # noqa: SLF001 - not public
-    if any(not start <= time <= end for time in times):
-        raise Unverified(
-            "certificate-expired",
-            f"The signature was made outside the certificate's validity, {start} to {end}.",
-            "Sign again; if this was just signed, check the clock of the instance.",
-        )
-    if not times:
-        raise VerificationError("not enough sources of verified time")
-    return min(times)
 
 
 @contextmanager

@@ -13,13 +13,14 @@ from sigstore.verify import Verifier
 from sigstore.verify.policy import Identity
 from sigstore_models.common.v1 import HashAlgorithm
 from sigstore_models.trustroot.v1 import TrustedRoot as TrustedRootModel
+from verifying import proved
 
 from forging.bundles import ARTIFACT
 from forging.issuing import ALICE, ISSUER
 from modelseal.errors import ModelSealError
 from modelseal.formats import bundle as bundle_format
 from modelseal.trust import fulcio
-from modelseal.verification import keyless, subject
+from modelseal.verification import subject
 
 if TYPE_CHECKING:
     from forging.bundles import Case
@@ -38,7 +39,7 @@ def ours(case: Case, *, subjects: bool = False) -> str:
         is_artifact = isinstance(bundle.content, bundle_format.MessageSignature)
         if is_artifact != (case.what == "artifact"):
             return "another-content"
-        keyless.verify(bundle, case.trust, ARTIFACT if is_artifact else None)
+        proved(bundle, case.trust, ARTIFACT if is_artifact else None)
         if subjects and not isinstance(bundle.content, bundle_format.MessageSignature):
             subject.check_subject(bundle.content, ARTIFACT)
         who = fulcio.of_certificate(bundle.certificates[0])

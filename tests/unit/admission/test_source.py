@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from modelseal.verification.authenticate import Authenticated
+
 from modelseal.admission import source
 from modelseal.formats import oms
 from modelseal.model import manifest, tree
 from modelseal.model.diff import compare
 from modelseal.model.scope import Scope, of_signed
 from modelseal.trust.signer import Signer
-from modelseal.verification.authenticate import Authenticated
 
 
 def copied(model, into, **how):

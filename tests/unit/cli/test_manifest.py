@@ -11,7 +11,7 @@ import pytest
 from in_process import invoke as run
 
 from modelseal.formats import bundle
-from modelseal.verification import managed
+from modelseal.verification.claim import claimed
 
 WAYS = [
     (), ("--hash-type", "blake2b"), ("--hash-type", "blake3", "--shard-size", 3),
@@ -38,7 +38,7 @@ def digest(path, name, *options):
 
 
 def signed(path):
-    return managed.signed(bundle.parse(Path(path).read_bytes()))
+    return claimed(bundle.parse(Path(path).read_bytes()))
 
 
 @pytest.mark.parametrize("options", WAYS)

@@ -8,6 +8,7 @@ from hashlib import new
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
+from modelseal.verification.managed import TrustedKey
 from workshop import ARTIFACT, KEYS
 
 from modelseal.admission import several
@@ -16,7 +17,6 @@ from modelseal.formats.bundle import Bundle, MessageSignature, to_bytes
 from modelseal.policy.rules import Policy
 from modelseal.trust.trust_root import TrustRoot
 from modelseal.verification.inspect import inspect
-from modelseal.verification.managed import TrustedKey
 
 HASHES = {"P256": "sha256", "P384": "sha384", "P521": "sha512", "RSA": "sha256"}
 ALICE = Policy.for_signer("alice@example.com", "http://127.0.0.1:1")

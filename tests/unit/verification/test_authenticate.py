@@ -7,10 +7,10 @@ from base64 import b64decode, b64encode
 from hashlib import sha256
 
 import pytest
+from verifying import authenticate_keyless
 
 from modelseal.errors import FormatError, ModelSealError, Unverified
 from modelseal.formats import intoto, oms
-from modelseal.verification.authenticate import authenticate
 
 MANIFEST = oms.manifest([oms.Resource("a", sha256(b"a").digest())], ("model.sig",))
 PAYLOAD = intoto.to_bytes(oms.to_statement(MANIFEST, "m"))
@@ -22,21 +22,21 @@ def encoded(bundle: dict) -> bytes:
 
 def refusal(bundle: dict, forge) -> ModelSealError:
     with pytest.raises((FormatError, Unverified)) as refused:
-        authenticate(encoded(bundle), forge.trust)
+        authenticate_keyless(encoded(bundle), forge.trust)
     assert refused.value.message
     assert len(refused.value.message) < 600
     return refused.value
 
 
 def test_an_artifact(forge) -> None:
-    found = authenticate(encoded(forge.artifact(b"content")), forge.trust)
+    found = authenticate_keyless(encoded(forge.artifact(b"content")), forge.trust)
     assert str(found.signer) == "alice@example.com (http://127.0.0.1:1)"
     assert found.kind == "artifact"
     assert found.manifest.resources[0].digest == sha256(b"content").digest()
 
 
 def test_a_model(forge) -> None:
-    found = authenticate(encoded(forge.statement(PAYLOAD)), forge.trust)
+    found = authenticate_keyless(encoded(forge.statement(PAYLOAD)), forge.trust)
     assert found.kind == "oms"
     assert found.manifest == MANIFEST
 
@@ -44,7 +44,7 @@ def test_a_model(forge) -> None:
 def test_an_artifact_without_a_noted_digest_takes_the_logged_one(forge) -> None:
     bundle = forge.artifact(b"content")
     del bundle["messageSignature"]["messageDigest"]
-    found = authenticate(encoded(bundle), forge.trust)
+    found = authenticate_keyless(encoded(bundle), forge.trust)
     assert found.manifest.resources[0].digest == sha256(b"content").digest()
 
 
@@ -58,7 +58,7 @@ def test_a_certificate_that_was_not_valid_yet_when_signing(forge) -> None:
 
 def test_a_signature_of_long_ago_stays_good(forge) -> None:
     bundle = forge.artifact(b"x", certified=-3000, stamped=-2990)
-    assert authenticate(encoded(bundle), forge.trust).kind == "artifact"
+    assert authenticate_keyless(encoded(bundle), forge.trust).kind == "artifact"
 
 
 def test_another_trust_root(forge, other_forge) -> None:
@@ -159,20 +159,20 @@ def test_bundles_of_a_wrong_shape(forge, change, code: str) -> None:
 
 def test_both_verifiers_must_agree(forge, caplog) -> None:
     bundle = forge.artifact(b"content")
-    assert authenticate(encoded(bundle), forge.trust, "both").kind == "artifact"
-    assert authenticate(encoded(bundle), forge.trust, "sigstore").kind == "artifact"
+    assert authenticate_keyless(encoded(bundle), forge.trust, "both").kind == "artifact"
+    assert authenticate_keyless(encoded(bundle), forge.trust, "sigstore").kind == "artifact"
 
     wrong = copy.deepcopy(bundle)
     wrong["messageSignature"]["signature"] = "MAA="
     with pytest.raises(Unverified) as refused:
-        authenticate(encoded(wrong), forge.trust, "both")
+        authenticate_keyless(encoded(wrong), forge.trust, "both")
     assert refused.value.code == "no-trusted-time"  # both say no: the reason is ours
     assert not caplog.records
 
     # Nobody signs the time in an entry of this kind, and only our verifier looks at it.
     bundle["verificationMaterial"]["tlogEntries"][0]["integratedTime"] = "5"
     with pytest.raises(Unverified) as refused:
-        authenticate(encoded(bundle), forge.trust, "both")
+        authenticate_keyless(encoded(bundle), forge.trust, "both")
     assert refused.value.code == "verifiers-disagree"
     (record,) = caplog.records
     assert "sigstore accepts, modelseal refuses" in record.getMessage()

@@ -26,11 +26,11 @@ from sigstore.verify import Verifier
 from sigstore.verify.policy import UnsafeNoOp
 from sigstore_models.common.v1 import HashAlgorithm
 from sigstore_models.trustroot.v1 import TrustedRoot as TrustedRootModel
+from verifying import proved
 
 from modelseal.errors import ModelSealError
 from modelseal.formats import bundle as bundle_format
 from modelseal.trust.signature import Prehashed
-from modelseal.verification import keyless
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +46,7 @@ def verdicts(bundle: dict[str, Any], trust, what: str) -> tuple[str, str]:
     """Return what we and what sigstore-python say: why not, or nothing for yes."""
     data = json.dumps(bundle).encode()
     try:
-        keyless.verify(bundle_format.parse(data), trust, ARTIFACT if what == "artifact" else None)
+        proved(bundle_format.parse(data), trust, ARTIFACT if what == "artifact" else None)
         ours = ""
     except ModelSealError as error:
         ours = error.code

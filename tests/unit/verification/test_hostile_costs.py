@@ -15,7 +15,7 @@ from forging.logs import b64
 from modelseal.errors import ModelSealError
 from modelseal.formats import timestamp
 from modelseal.trust import signature
-from modelseal.verification.checks import by_ca
+from modelseal.verification.checks import authority
 
 NOW = datetime.now(UTC)
 
@@ -62,7 +62,7 @@ def test_a_labyrinth_of_certificates_ends():
     leaf = issued(99, "leaf", keys.key("P256", "leaf"), is_ca=False)
     root = issuing.ca("honest").chain[-1]
     with pytest.raises(ModelSealError) as refused:
-        by_ca.check_path((leaf, *between), (root,), NOW)
+        authority.check_path((leaf, *between), (root,), NOW)
     assert refused.value.code == "untrusted-certificate"
     assert "maximum signature check limit" in refused.value.hint
 

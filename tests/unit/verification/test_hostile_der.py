@@ -17,11 +17,12 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from forging import bends, der, issuing, keys, oracle, stamping
 from forging.bundles import KINDS
 from forging.logs import b64
+from verifying import stamped as timestamp_times
 
 from modelseal.errors import ModelSealError
 from modelseal.formats.trusted_root import Authority
 from modelseal.trust import anchors, fulcio, signature
-from modelseal.verification.checks import certificate, timestamps
+from modelseal.verification.checks import certificate
 
 ROUNDS = 700
 TRUST = KINDS["artifact v2"].build().trust
@@ -36,7 +37,7 @@ def read_certificate(data: bytes) -> None:
     for ask in (
         lambda: certificate.key_of(leaf),
         lambda: fulcio.of_certificate(data),
-        lambda: certificate.check_usage((leaf, leaf, leaf)),
+        lambda: certificate.check_usage((leaf, leaf, leaf), certificate.FULCIO),
         lambda: certificate.check_transparency((leaf, issuer), ANCHORS.ct_logs),
         lambda: certificate.check_path(leaf, ANCHORS.certificate_authorities, "test"),
     ):
@@ -47,7 +48,7 @@ def read_certificate(data: bytes) -> None:
 def read_authority(data: bytes) -> None:
     """Believe it, and verify with it."""
     (authority,) = anchors._authorities((Authority("", (data,), PERIOD),))
-    timestamps.stamped((stamping.Stamp().encode(b"signed"),), b"signed", (authority,))
+    timestamp_times((stamping.Stamp().encode(b"signed"),), b"signed", (authority,))
 
 
 def read_issuer(data: bytes) -> None:
@@ -70,7 +71,7 @@ READERS = {
         ],
     ),
     "timestamp": (
-        lambda data: timestamps.stamped((data,), b"signed", ANCHORS.timestamp_authorities),
+        lambda data: timestamp_times((data,), b"signed", ANCHORS.timestamp_authorities),
         [
             stamping.Stamp(nonce=5, accuracy=2, certificates=("signer", "root")).encode(b"signed"),
             stamping.Stamp(certificates=()).encode(b"signed"),

@@ -11,6 +11,7 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from verifying import proved, proved_by_key
 from workshop import LogV1
 
 from modelseal.errors import ModelSealError
@@ -18,7 +19,6 @@ from modelseal.formats import bundle as bundle_format
 from modelseal.formats import note
 from modelseal.trust.signature import Prehashed
 from modelseal.trust.trust_root import TrustRoot
-from modelseal.verification import by_key, keyless
 
 ARTIFACT = b"weights"
 KEYS = {"P256": "sha256", "P384": "sha384", "P521": "sha512", "RSA": "sha256"}
@@ -37,7 +37,7 @@ CASES = [
 
 
 def verify(bundle: dict, trust, artifact: bytes | Prehashed = ARTIFACT):
-    return keyless.verify(bundle_format.parse(json.dumps(bundle).encode()), trust, artifact)
+    return proved(bundle_format.parse(json.dumps(bundle).encode()), trust, artifact)
 
 
 def code(bundle: dict, trust, artifact: bytes | Prehashed = ARTIFACT) -> str:
@@ -101,11 +101,20 @@ def test_periods_of_trust_are_closed(kind, name, refusal, workshop):
         assert code(bundle, trust) == refusal
 
 
-def test_a_version_2_log_may_have_ended_before(workshop):
-    """Nothing that it signs has a time. What must not be believed is taken out of the root."""
+@pytest.mark.parametrize(
+    ("period", "refusal"),
+    [({"end": 0}, None), ({"end": -1}, "log-expired"), ({"start": 1}, "log-expired")],
+)
+def test_a_version_2_log_that_was_not_trusted_when_others_saw_the_signature(
+    period, refusal, workshop
+):
     bundle = workshop.bundle(*V2)
     (time,) = verify(bundle, workshop.trust).times
-    assert verify(bundle, changed(workshop, lambda r: set_periods(r, "tlogs", at(time, end=-9))))
+    trust = changed(workshop, lambda r: set_periods(r, "tlogs", at(time, **period)))
+    if refusal is None:
+        assert verify(bundle, trust).times
+    else:
+        assert code(bundle, trust) == refusal
 
 
 def test_a_ct_log_that_was_not_trusted_when_it_promised(workshop):
@@ -381,9 +390,9 @@ def test_a_managed_key_in_every_kind_of_entry(what, kind, version, name, worksho
     bundle = workshop.bundle(what, kind, version, name, managed=private)
     parsed = bundle_format.parse(json.dumps(bundle).encode())
     for trust in (None, workshop.trust):
-        assert by_key.verify(parsed, private.public_key(), trust, ARTIFACT) is not None
+        assert proved_by_key(parsed, private.public_key(), trust, ARTIFACT) is not None
     with pytest.raises(ModelSealError) as refused:
-        by_key.verify(parsed, MAKE[name]().public_key(), workshop.trust, ARTIFACT)
+        proved_by_key(parsed, MAKE[name]().public_key(), workshop.trust, ARTIFACT)
     assert refused.value.code == "signature-invalid"
 
 
@@ -393,14 +402,14 @@ def test_a_root_that_names_logs_wants_an_entry(workshop):
     bundle["verificationMaterial"]["tlogEntries"] = []
     parsed = bundle_format.parse(json.dumps(bundle).encode())
     with pytest.raises(ModelSealError) as refused:
-        by_key.verify(parsed, private.public_key(), workshop.trust, ARTIFACT)
+        proved_by_key(parsed, private.public_key(), workshop.trust, ARTIFACT)
     assert refused.value.code == "not-logged"
     no_logs = changed(workshop, lambda root: root.pop("tlogs"))
-    assert by_key.verify(parsed, private.public_key(), no_logs, ARTIFACT)
+    assert proved_by_key(parsed, private.public_key(), no_logs, ARTIFACT)
 
 
 def test_a_certificate_is_no_key(workshop):
     parsed = bundle_format.parse(json.dumps(workshop.bundle(*V2)).encode())
     with pytest.raises(ModelSealError) as refused:
-        by_key.verify(parsed, MAKE["P256"]().public_key(), None, ARTIFACT)
+        proved_by_key(parsed, MAKE["P256"]().public_key(), None, ARTIFACT)
     assert refused.value.code == "not-by-key"

@@ -14,14 +14,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from verifying import authenticate
 
 from modelseal.errors import FormatError, ModelSealError, Unverified, UsageError
 from modelseal.formats import bundle as bundle_format
 from modelseal.formats import intoto, oms
 from modelseal.signing.signers.key import KeySigner, with_certificate
 from modelseal.trust import keys
-from modelseal.verification import managed
-from modelseal.verification.managed import TrustedChain, TrustedKey, authenticate
+from modelseal.verification.believed import TrustedAuthority, TrustedKey
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "model-signing"
 MANIFEST = oms.manifest([oms.Resource("a", sha256(b"a").digest())])
@@ -149,12 +149,12 @@ def usage(*, ca: bool) -> x509.KeyUsage:
 
 def test_a_model_signed_with_a_certificate():
     ca = Authority()
-    found = authenticate(ca.signed(), TrustedChain((ca.root,)))
+    found = authenticate(ca.signed(), TrustedAuthority((ca.root,)))
     assert (found.signer.subject, found.signer.issuer) == ("CN=leaf", "CN=between")
-    assert code_of(authenticate, ca.signed(), TrustedChain((Authority().root,))) == (
+    assert code_of(authenticate, ca.signed(), TrustedAuthority((Authority().root,))) == (
         "untrusted-certificate"
     )
-    assert authenticate(ca.signed(), TrustedChain((Authority().root, ca.root)))
+    assert authenticate(ca.signed(), TrustedAuthority((Authority().root, ca.root)))
 
 
 PAST, FUTURE = (NOW - 9 * DAY, NOW - 8 * DAY), (NOW + 8 * DAY, NOW + 9 * DAY)
@@ -164,7 +164,7 @@ PAST, FUTURE = (NOW - 9 * DAY, NOW - 8 * DAY), (NOW + 8 * DAY, NOW + 9 * DAY)
 @pytest.mark.parametrize("which", [(0,), (1,), (2,), (1, 2), (0, 1, 2)])
 def test_every_certificate_must_be_valid_now(period, which):
     ca = Authority(tuple(period if i in which else None for i in range(3)))
-    assert code_of(authenticate, ca.signed(), TrustedChain((ca.root,))) in {
+    assert code_of(authenticate, ca.signed(), TrustedAuthority((ca.root,))) in {
         "certificate-expired", "untrusted-certificate",
     }  # fmt: skip
 
@@ -177,7 +177,7 @@ def test_an_expired_certificate_is_refused_unless_a_trusted_time_says_it_was_val
     forge, minutes_ago, code
 ):
     ca = Authority((None, None, (NOW - DAY, NOW - HALF_AN_HOUR)))
-    data, believed = ca.signed(), TrustedChain((ca.root,))
+    data, believed = ca.signed(), TrustedAuthority((ca.root,))
     (sig,) = json.loads(data)["dsseEnvelope"]["signatures"]
     stamp = forge.stamp(b64decode(sig["sig"]), -60 * minutes_ago)
     data = altered(
@@ -194,7 +194,7 @@ def test_an_expired_certificate_is_refused_unless_a_trusted_time_says_it_was_val
 @pytest.mark.parametrize("lacking", ["code_signing", "key_usage"])
 def test_a_certificate_must_be_for_signing_code(lacking):
     ca = Authority(**{lacking: False})
-    assert code_of(authenticate, ca.signed(), TrustedChain((ca.root,))) == "certificate-usage"
+    assert code_of(authenticate, ca.signed(), TrustedAuthority((ca.root,))) == "certificate-usage"
 
 
 def test_the_certificate_must_be_of_the_key():
@@ -202,13 +202,13 @@ def test_the_certificate_must_be_of_the_key():
     with pytest.raises(UsageError, match="another key"):
         with_certificate(one.key, (other.leaf,), ())
     stolen = KeySigner(one.key, (other.leaf, other.between)).statement(PAYLOAD)
-    assert code_of(authenticate, stolen, TrustedChain((other.root,))) == "signature-invalid"
+    assert code_of(authenticate, stolen, TrustedAuthority((other.root,))) == "signature-invalid"
 
 
 def test_each_method_wants_its_own_bundle():
     ca, key = Authority(), ec.generate_private_key(ec.SECP256R1())
     by_key = KeySigner(key).statement(PAYLOAD)
-    assert code_of(authenticate, by_key, TrustedChain((ca.root,))) == "not-by-certificate"
+    assert code_of(authenticate, by_key, TrustedAuthority((ca.root,))) == "not-by-certificate"
     assert code_of(authenticate, ca.signed(), TrustedKey(key.public_key())) == "not-by-key"
 
 
@@ -218,7 +218,7 @@ def test_each_method_wants_its_own_bundle():
 def test_a_bundle_of_model_signing_1_0_with_its_key_inside():
     data = (VECTORS / "v1.0.0-key" / "model.sig").read_bytes()
     raw = b64decode(json.loads(data)["verificationMaterial"]["publicKey"]["rawBytes"])
-    key = managed.keys.signature.load_pem(raw)
+    key = keys.signature.load_pem(raw)
     found = authenticate(data, TrustedKey(key))
     assert [r.name for r in found.manifest.resources] == [oms.SINGLE_FILE]
     other = ec.generate_private_key(ec.SECP384R1()).public_key()
@@ -228,7 +228,7 @@ def test_a_bundle_of_model_signing_1_0_with_its_key_inside():
 def test_a_bundle_of_model_signing_0_2():
     data = (VECTORS / "v0.2.0-certificate" / "model.sig").read_bytes()
     chain = bundle_format.parse(data).certificates
-    believed = TrustedChain((x509.load_der_x509_certificate(chain[1]),))
+    believed = TrustedAuthority((x509.load_der_x509_certificate(chain[1]),))
     found = authenticate(data, believed)
     assert [r.name for r in found.manifest.resources] == ["signme-1", "signme-2"]
     bad = altered(data, lambda b: b["dsseEnvelope"].update(payload=b64encode(PAYLOAD).decode()))

@@ -7,13 +7,14 @@ import importlib.resources
 from pathlib import Path
 
 import pytest
+from verifying import proved, proved_by_key
 
 from modelseal.errors import ModelSealError
 from modelseal.formats import bundle as bundle_format
 from modelseal.trust import fulcio, signature
 from modelseal.trust.signature import Prehashed
 from modelseal.trust.trust_root import TrustRoot
-from modelseal.verification import by_key, keyless, subject
+from modelseal.verification import subject
 
 VECTORS = Path(__file__).parents[2] / "vectors"
 ARTIFACT = VECTORS / "sigstore-python" / "bundle.txt"
@@ -26,7 +27,7 @@ def root(name: str) -> TrustRoot:
 
 def verify(path: str, instance: str, artifact: bytes | None = None):
     bundle = bundle_format.parse((VECTORS / path).read_bytes())
-    return keyless.verify(bundle, root(instance), artifact)
+    return proved(bundle, root(instance), artifact)
 
 
 @pytest.mark.parametrize("version", ["v0.3.1", "v1.1.0"])
@@ -71,7 +72,7 @@ def root_of_go(name: str) -> TrustRoot:
 
 def test_an_npm_package_of_2023():
     bundle = of_go("npm-provenance-v0.1")
-    (time,) = keyless.verify(bundle, root("public-good"), NPM).times
+    (time,) = proved(bundle, root("public-good"), NPM).times
     assert f"{time:%Y-%m}" == "2023-08"
     subject.check_subject(bundle.content, NPM)
     with pytest.raises(ModelSealError) as refused:
@@ -81,10 +82,10 @@ def test_an_npm_package_of_2023():
 
 def test_a_certificate_for_an_other_name_by_an_rsa_ca():
     bundle, trust = of_go("othername"), root_of_go("scaffolding")
-    assert keyless.verify(bundle, trust, Prehashed("sha256", bytes.fromhex(OTHER_NAME))).times
+    assert proved(bundle, trust, Prehashed("sha256", bytes.fromhex(OTHER_NAME))).times
     assert fulcio.of_certificate(bundle.certificates[0]).subject == "foo!oidc.local"
     with pytest.raises(ModelSealError) as refused:
-        keyless.verify(bundle, trust, Prehashed("sha256", bytes(32)))
+        proved(bundle, trust, Prehashed("sha256", bytes(32)))
     assert refused.value.code == "signature-invalid"
 
 
@@ -92,9 +93,9 @@ def test_a_managed_key_with_a_timestamp_of_a_chain_that_lasted_minutes():
     key = signature.load_pem((GO / "public-key-validity.pub").read_bytes())
     artifact = Prehashed("sha256", bytes.fromhex(BY_KEY))
     bundle, trust = of_go("public-key-validity"), root_of_go("public-key-validity")
-    assert len(by_key.verify(bundle, key, trust, artifact)) == 1
+    assert len(proved_by_key(bundle, key, trust, artifact).times) == 1
     with pytest.raises(ModelSealError) as refused:
-        by_key.verify(bundle, key, root("public-good"), artifact)
+        proved_by_key(bundle, key, root("public-good"), artifact)
     assert refused.value.code == "not-logged"
 
 

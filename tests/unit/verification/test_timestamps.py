@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from rfc3161_client import VerifierBuilder, decode_timestamp_response
+from verifying import stamped as timestamp_times
 
 from modelseal.errors import FormatError, ModelSealError, Unverified
 from modelseal.formats import timestamp
@@ -109,7 +110,7 @@ def in_order(*given: Certified) -> tuple[bytes, ...]:
 
 def ours(raw: bytes, *authorities: Authority) -> bool:
     try:
-        return bool(timestamps.stamped((raw,), SIGNED, authorities))
+        return bool(timestamp_times((raw,), SIGNED, authorities))
     except ModelSealError:
         return False
 
@@ -261,7 +262,6 @@ def test_an_ed25519_authority_goes_with_sha512():
         signer = timestamps._Signer(
             issuer=token.issuer,
             serial=token.serial,
-            leaf=LEAF.certificate,
             encoded=LEAF.der,
             key=key.public_key(),
             path=(LEAF.certificate,),
@@ -275,7 +275,7 @@ def test_one_good_authority_of_several_will_do():
     ended = authority(LEAF, ROOT, end=NOW - SECOND)
     assert ours(raw, authority(FORGED, STRANGER), ended, authority(LEAF, ROOT))
     with pytest.raises(Unverified, match="no-trusted-time"):
-        timestamps.stamped((raw,), SIGNED, (ended,))
+        timestamp_times((raw,), SIGNED, (ended,))
 
 
 def test_no_bent_byte_is_a_yes_that_the_reference_does_not_give():

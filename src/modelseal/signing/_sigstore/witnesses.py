@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sigstore.models import ClientTrustConfig
 
     from modelseal.formats.bundle import Bundle, LogEntry
-    from modelseal.verification.checks.content import Signer
+    from modelseal.verification.checks.content import LoggedBy
 
 _HINT = "See the log of the instance; nothing was written."
 _V1 = "/api/v1"  # how the address of a version 1 log ends
@@ -67,7 +67,7 @@ class Services:
                 raise _no_answer("timestamp authority", error) from error
 
     def entry(
-        self, bundle: Bundle, message: bytes | signature.Prehashed, signer: Signer
+        self, bundle: Bundle, message: bytes | signature.Prehashed, signer: LoggedBy
     ) -> LogEntry:
         """Return the entry that the log made for the signature in `bundle`.
 
@@ -85,7 +85,7 @@ class Services:
 
 
 def _request_v2(
-    bundle: Bundle, message: bytes | signature.Prehashed, signer: Signer
+    bundle: Bundle, message: bytes | signature.Prehashed, signer: LoggedBy
 ) -> dict[str, Any]:
     """Return a `CreateEntryRequest` (sigstore/rekor-tiles, api/proto/rekor/v2/entry.proto)."""
     form = "publicKey" if signer.certificate is None else "x509Certificate"
@@ -100,7 +100,7 @@ def _request_v2(
 
 
 def _request_v1(
-    bundle: Bundle, message: bytes | signature.Prehashed, signer: Signer
+    bundle: Bundle, message: bytes | signature.Prehashed, signer: LoggedBy
 ) -> dict[str, Any]:
     """Return a `ProposedEntry` (sigstore/rekor, pkg/types/hashedrekord and dsse, 0.0.1)."""
     pem = b64encode(_pem(signer))
@@ -116,13 +116,13 @@ def _request_v1(
     return {"apiVersion": "0.0.1", "kind": kind, "spec": spec}
 
 
-def _digest(message: bytes | signature.Prehashed, signer: Signer) -> tuple[str, bytes]:
+def _digest(message: bytes | signature.Prehashed, signer: LoggedBy) -> tuple[str, bytes]:
     """Return the hash that the key signs with, and the digest of what was signed by it."""
     name = signature.hash_names(signer.key)[0]
     return name, content.digest(message, name)
 
 
-def _pem(signer: Signer) -> bytes:
+def _pem(signer: LoggedBy) -> bytes:
     if signer.certificate is None:
         return keys.public_pem(signer.key)
     return load_der_x509_certificate(signer.certificate).public_bytes(Encoding.PEM)

@@ -15,7 +15,7 @@ from modelseal.formats import bundle as bundle_format
 from modelseal.formats import dsse, intoto
 from modelseal.signing.signers import NOTED, held
 from modelseal.trust import keys, signature
-from modelseal.verification.checks.content import Signer
+from modelseal.verification.checks.content import LoggedBy
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
@@ -112,7 +112,7 @@ class KeySigner:
         )
         if self.witness is not None:
             leaf = made.certificates[0] if made.certificates else None
-            made = self.witness.seen(made, message, Signer(self.key.public_key(), leaf))
+            made = self.witness.seen(made, message, LoggedBy(self.key.public_key(), leaf))
         return bundle_format.to_bytes(made)
 
 

@@ -14,18 +14,17 @@ from typing import TYPE_CHECKING
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from modelseal import files
-from modelseal.errors import FormatError, ModelSealError, Undecided
-from modelseal.trust import anchors
+from modelseal.errors import FormatError, ModelSealError, Undecided, Unverified
 from modelseal.trust import trust_root as trust
-from modelseal.verification import by_key
-from modelseal.verification.checks import content, timestamps
+from modelseal.verification.checks import content
+from modelseal.verification.verifier import Verifier
 
 if TYPE_CHECKING:
     from modelseal.formats.bundle import Bundle
     from modelseal.signing._sigstore.witnesses import Services
     from modelseal.trust.signature import Prehashed, PublicKey
     from modelseal.trust.trust_root import TrustRoot
-    from modelseal.verification.checks.content import Signer
+    from modelseal.verification.checks.content import LoggedBy
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class Witness:
     logs: bool
     stamps: bool
 
-    def seen(self, bundle: Bundle, message: bytes | Prehashed, signer: Signer) -> Bundle:
+    def seen(self, bundle: Bundle, message: bytes | Prehashed, signer: LoggedBy) -> Bundle:
         """Return `bundle`, which `signer` signed over `message`, with what the witnesses say.
 
         Raises:
@@ -59,21 +58,23 @@ class Witness:
 
     def _check_timestamps(self, bundle: Bundle) -> None:
         """Check each timestamp by itself: one that is good must not hide another that is not."""
-        signed = content.signature_of(bundle)
-        trusted = anchors.load(self.trust).timestamp_authorities
+        what = "A timestamp authority's answer does not verify"
+        verifier = Verifier(self.trust)
         for one in bundle.timestamps:
             try:
-                timestamps.stamped((one,), signed, trusted)
+                times = verifier.evidence(bundle._replace(timestamps=(one,)), logged="never").times
             except ModelSealError as error:
-                raise _wrong("A timestamp authority's answer does not verify", error) from error
+                raise _wrong(what, error) from error
+            if not times:
+                stranger = "The trusted root does not name the authority."
+                raise _wrong(what, Unverified("no-trusted-time", stranger))
 
-    def _check_entry(self, bundle: Bundle, message: bytes | Prehashed, signer: Signer) -> None:
+    def _check_entry(self, bundle: Bundle, message: bytes | Prehashed, signer: LoggedBy) -> None:
         try:
             for entry in bundle.entries:
                 content.check_body(entry, bundle, message, signer)
-            if not anchors.load(self.trust).logs:
+            if Verifier(self.trust).evidence(bundle).check_logged() is None:
                 raise FormatError("trust-root", "The trusted root names no transparency log.")
-            by_key.witnessed(bundle, self.trust)
         except ModelSealError as error:
             raise _wrong("The transparency log's answer does not verify", error) from error
 

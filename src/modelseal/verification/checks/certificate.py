@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -17,14 +16,12 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from modelseal.errors import FormatError, Unverified, shown
 from modelseal.formats import sct as sct_format
-from modelseal.trust import anchors as anchors_of
 from modelseal.trust import fulcio, signature
 
 if TYPE_CHECKING:
     from modelseal.formats.sct import Sct
-    from modelseal.trust.anchors import Authority, Log
+    from modelseal.trust.anchors import Anchors, Authority, Log
     from modelseal.trust.signature import PublicKey
-    from modelseal.trust.trust_root import TrustRoot
 
 T = TypeVar("T", bound=x509.ExtensionType)
 Path = tuple[x509.Certificate, ...]  # leaf first, root last
@@ -40,22 +37,17 @@ class Certified(NamedTuple):
     paths: tuple[tuple[Authority, Path], ...]
 
 
-@lru_cache(maxsize=64)
-def check(der: bytes, trust: TrustRoot) -> Certified:
-    """Return the certificate `der` if `trust` vouches for it, whenever it was used.
-
-    One sign-in makes many signatures with one certificate, so the last ones are remembered: what
-    is said here depends on nothing but the arguments.
+def check(der: bytes, anchors: Anchors, source: str) -> Certified:
+    """Return the certificate `der` if `anchors`, from `source`, vouch for it, whenever it was used.
 
     Raises:
         FormatError, Unverified: the first of the checks below that fails.
     """
-    anchors = anchors_of.load(trust)
     leaf = load(der)
     key = key_of(leaf)
-    paths = check_path(leaf, anchors.certificate_authorities, trust.source)
+    paths = check_path(leaf, anchors.certificate_authorities, source)
     for _, path in paths:
-        check_usage(path)
+        check_usage(path, FULCIO)
         check_transparency(path, anchors.ct_logs)
     return Certified(leaf, key, paths)
 
@@ -180,7 +172,7 @@ def _path_at(
 ) -> Path | None:
     verifier = (
         verification.PolicyBuilder()
-        .store(_store(chain))
+        .store(verification.Store(list(chain)))
         .time(at)
         .extension_policies(ca_policy=ca, ee_policy=leaf_policy)
         .build_client_verifier()
@@ -202,11 +194,6 @@ def is_valid(certificate: x509.Certificate, time: datetime) -> bool:
     return certificate.not_valid_before_utc <= time <= certificate.not_valid_after_utc
 
 
-@lru_cache(maxsize=64)
-def _store(chain: Path) -> verification.Store:
-    return verification.Store(list(chain))
-
-
 # A client certificate of the web is for client authentication; the usage is checked below instead.
 _CA_POLICY = verification.ExtensionPolicy.webpki_defaults_ca().may_be_present(
     x509.ExtendedKeyUsage, verification.Criticality.NON_CRITICAL, None
@@ -216,20 +203,37 @@ _EE_POLICY = verification.ExtensionPolicy.webpki_defaults_ee().may_be_present(
 )
 
 
-def check_usage(path: Path) -> None:
+class Profile(NamedTuple):
+    """What a signer's certificate must say of its use; `may_be_silent` if it may say nothing."""
+
+    may_be_silent: bool
+    purposes: tuple[x509.ObjectIdentifier, ...]
+
+
+# sigstore/fulcio, docs/certificate-specification.md
+FULCIO = Profile(may_be_silent=False, purposes=(ExtendedKeyUsageOID.CODE_SIGNING,))
+# RFC 5280, 4.2.1.3 and 4.2.1.12: a certificate that does not say what it is for is for anything.
+OWN_CA = Profile(may_be_silent=True, purposes=_CODE_SIGNING)
+
+
+def check_usage(path: Path, profile: Profile) -> None:
     """Check that the leaf is for digital signatures of code, and its CAs for issuing such.
 
-    RFC 5280 sections 4.2.1.3 and 4.2.1.12; sigstore/fulcio, docs/certificate-specification.md.
+    RFC 5280 sections 4.2.1.3 and 4.2.1.12.
 
     Raises:
         Unverified: it is for something else ("certificate-usage").
     """
     leaf, *issuers = path
     usage = _extension(leaf, x509.KeyUsage)
-    if usage is None or not usage.digital_signature:
+    if not (profile.may_be_silent if usage is None else usage.digital_signature):
         raise Unverified("certificate-usage", "The certificate is not for signing.")
     purposes = _extension(leaf, x509.ExtendedKeyUsage)
-    if purposes is None or ExtendedKeyUsageOID.CODE_SIGNING not in purposes:
+    if not (
+        profile.may_be_silent
+        if purposes is None
+        else any(purpose in purposes for purpose in profile.purposes)
+    ):
         raise Unverified("certificate-usage", "The certificate is not for signing code.")
     for issuer in issuers[:-1]:
         allowed = _extension(issuer, x509.ExtendedKeyUsage)

@@ -9,6 +9,7 @@ changed model.
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import TYPE_CHECKING
 
 from modelseal.errors import Unverified, shown
@@ -24,6 +25,10 @@ _OF_DER = (
     "take its PEM text; it is the key that was given"
 )
 _RAW = "the bundle has the key itself, as those of model_signing before 1.1 do, not its fingerprint"
+_OF_NO_FORM = (
+    "the bundle names the key '{hint}', which is no fingerprint; the one that was given did"
+)
+_FINGERPRINT = re.compile(r"[0-9A-Fa-f]{64}|[A-Za-z0-9+/_-]{43}=?")
 _NONE = "the bundle does not say which key signed it; the one that was given did"
 
 
@@ -45,7 +50,9 @@ def check(bundle: Bundle, key: PublicKey) -> tuple[str, ...]:
         return (_OF_DER.format(form=""),)
     if hint == b64encode(hashlib.sha256(signature.spki(key)).digest()):
         return (_OF_DER.format(form=" in base64, as cosign does"),)
-    raise _mismatch(f"names the key '{shown(hint, 80)}'", key)
+    if _FINGERPRINT.fullmatch(hint):
+        raise _mismatch(f"names the key '{shown(hint, 80)}'", key)
+    return (_OF_NO_FORM.format(hint=shown(hint, 80)),)
 
 
 def _is_pem(raw: bytes | None, key: PublicKey) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from modelseal.errors import FormatError, Unverified, shown
@@ -15,7 +16,6 @@ from modelseal.verification.checks import timestamps
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
 
     from modelseal.formats.bundle import InclusionProof, LogEntry
     from modelseal.trust.anchors import Log
@@ -123,6 +123,23 @@ def _check_included(entry: LogEntry, proof: InclusionProof, checkpoint: str, log
         # A version 1 log counts its entries over several trees, later ones have one tree.
         raise Unverified("not-logged", "The proof is about another entry than this one.")
     _check_leaf(entry.body, proof)
+
+
+def check_period(entry: LogEntry, logs: tuple[Log, ...], times: tuple[datetime, ...]) -> None:
+    """Check that the log of `entry` was trusted when the signature was made.
+
+    A promise has a time of its own, which `check_promise` checks. An entry of a version 2 log has
+    none: what counts is when others saw the signature, or now if nobody did. So the key of a log
+    that was withdrawn cannot vouch for what was signed later.
+
+    Raises:
+        Unverified: it was not ("log-expired").
+    """
+    if entry.promise is not None:
+        return
+    times = times or (datetime.now(UTC),)
+    if not any(all(log.period.covers(time) for time in times) for log in logs):
+        raise Unverified("log-expired", "The log was not trusted when it took the signature.")
 
 
 def _check_leaf(body: bytes, proof: InclusionProof) -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _LIMIT = 32  # timestamps in a bundle, as other clients have it
 _MOST_CERTIFICATES = 16  # in a token
+_REMEMBERED = 64  # certificates
 
 
 class _Signer(NamedTuple):
@@ -34,47 +35,89 @@ class _Signer(NamedTuple):
 
     issuer: bytes  # DER of its name
     serial: int
-    leaf: x509.Certificate
     encoded: bytes  # DER of the certificate
     key: PublicKey
     path: Path
 
 
-def stamped(
-    timestamps: tuple[bytes, ...], signed: bytes, authorities: tuple[Authority, ...]
-) -> tuple[datetime, ...]:
-    """Return the times at which trusted authorities saw the signature `signed` (RFC 3161).
+class Stamped(NamedTuple):
+    """The times that trusted authorities vouch for, and how many timestamps are by strangers."""
 
-    Timestamps of authorities that are not trusted are passed over, but if there are any
-    timestamps, one must be good.
+    times: tuple[datetime, ...]
+    strangers: int = 0
 
-    Raises:
-        FormatError: one cannot be read ("bad-timestamp"), too many, or one twice.
-        Unverified: none is good ("no-trusted-time").
+
+class TimestampChecker:
+    """Checks timestamps by the authorities of one trusted root.
+
+    One authority makes many timestamps with one certificate, so the last ones are remembered.
     """
-    if len(timestamps) > _LIMIT:
-        raise FormatError("too-many", f"The bundle has more than {_LIMIT} timestamps.")
-    if len(set(timestamps)) != len(timestamps):
-        raise FormatError("bad-timestamp", "The bundle has a timestamp twice.")
-    tokens = [timestamp.parse(raw) for raw in timestamps]
-    times = [token.info.time for token in tokens if _is_good(token, signed, authorities)]
-    if timestamps and not times:
-        raise Unverified("no-trusted-time", "No trusted authority made the timestamp.")
-    return tuple(times)
+
+    def __init__(self, authorities: tuple[Authority, ...]) -> None:
+        self._authorities = authorities
+        self._load = lru_cache(maxsize=_REMEMBERED)(_load_or_none)
+        self._signer = lru_cache(maxsize=_REMEMBERED)(_signer)
+
+    def check(self, timestamps: tuple[bytes, ...], signed: bytes) -> Stamped:
+        """Return the times at which trusted authorities saw the signature `signed` (RFC 3161).
+
+        A timestamp of an authority that is not trusted proves nothing, and is no reason to refuse:
+        whoever could put it there could also have left it out. One that names a trusted authority
+        must be good.
+
+        Raises:
+            FormatError: one cannot be read ("bad-timestamp"), too many, or one twice.
+            Unverified: one that names a trusted authority is not good ("no-trusted-time").
+        """
+        if len(timestamps) > _LIMIT:
+            raise FormatError("too-many", f"The bundle has more than {_LIMIT} timestamps.")
+        if len(set(timestamps)) != len(timestamps):
+            raise FormatError("bad-timestamp", "The bundle has a timestamp twice.")
+        found = [self._time_of(timestamp.parse(raw), signed) for raw in timestamps]
+        times = tuple(time for time in found if time is not None)
+        return Stamped(times, len(found) - len(times))
+
+    def _time_of(self, token: Token, signed: bytes) -> datetime | None:
+        """Return the time in `token`, None if no trusted authority is named as its maker."""
+        named = [
+            (authority, signer)
+            for authority in self._authorities
+            for signer in self._signers(token, authority.chain)
+            if (token.issuer, token.serial) == (signer.issuer, signer.serial)
+        ]
+        if not named:
+            return None
+        imprint = hashlib.new(token.info.hash_name, signed).digest()
+        if imprint != token.info.imprint:
+            raise _bad("is about another signature")
+        makers = [(authority, signer) for authority, signer in named if _is_signed(token, signer)]
+        if not makers:
+            raise _bad("is not signed by it")
+        time = token.info.time
+        if not any(
+            authority.period.covers(time)
+            and all(certificate.is_valid(one, time) for one in signer.path)
+            for authority, signer in makers
+        ):
+            raise _bad("is from a time when it was not trusted")
+        return time
+
+    def _signers(self, token: Token, chain: Path) -> tuple[_Signer, ...]:
+        """Return who may make timestamps for an authority: its certificate, or those in `token`.
+
+        The trusted root may name just the CA; then the token has the certificate.
+        """
+        if not _is_ca(chain[0]):
+            found = [self._signer(chain[0], chain[1:])]
+        else:
+            raw = token.certificates[:_MOST_CERTIFICATES]
+            loaded = filter(None, map(self._load, raw))
+            found = [self._signer(one, chain) for one in loaded]
+        return tuple(one for one in found if one is not None)
 
 
-def _is_good(token: Token, signed: bytes, authorities: tuple[Authority, ...]) -> bool:
-    """Return whether `token` is about `signed`, and a trusted authority made it while trusted."""
-    if hashlib.new(token.info.hash_name, signed).digest() != token.info.imprint:
-        return False
-    time = token.info.time
-    return any(
-        authority.period.covers(time)
-        and all(certificate.is_valid(one, time) for one in signer.path)
-        and _is_signed(token, signer)
-        for authority in authorities
-        for signer in _signers(token, authority.chain)
-    )
+def _bad(what: str) -> Unverified:
+    return Unverified("no-trusted-time", f"A timestamp of a trusted authority {what}.")
 
 
 def _is_signed(token: Token, signer: _Signer) -> bool:
@@ -84,39 +127,23 @@ def _is_signed(token: Token, signer: _Signer) -> bool:
     hash of the signer's certificate is compared if it is there: RFC 3161 wants it, other clients
     do without, and the trusted root says whose certificate it is.
     """
-    if (token.issuer, token.serial) != (signer.issuer, signer.serial):
-        return False
-    if token.certificates and signer.leaf not in _loaded(token):
+    if token.certificates and signer.encoded not in token.certificates[:_MOST_CERTIFICATES]:
         return False
     if hashlib.new(token.hash_name, token.content).digest() != token.message_digest:
         return False
     named = token.certificate_hashes
     if any(hashlib.new(name, signer.encoded).digest() != digest for name, digest in named):
         return False
-    kind, said = timestamp.ALGORITHMS[token.algorithm]
-    if said not in {None, token.hash_name}:
+    kind, hash_name = timestamp.ALGORITHMS[token.algorithm]
+    if hash_name not in {None, token.hash_name}:
         return False
     return signature.is_by(signer.key, kind, token.hash_name, token.signature, token.attributes)
 
 
-def _signers(token: Token, chain: Path) -> tuple[_Signer, ...]:
-    """Return who may make timestamps for an authority: its certificate, or those in the token.
-
-    The trusted root may name just the CA; then the token has the certificate.
-    """
-    if not _is_ca(chain[0]):
-        own = _signer(chain[0], chain[1:])
-        return () if own is None else (own,)
-    found = (_signer(one, chain) for one in _loaded(token))
-    return tuple(one for one in found if one is not None)
-
-
-@lru_cache(maxsize=64)
 def _signer(leaf: x509.Certificate, issuers: Path) -> _Signer | None:
     """Return the signer with the certificate `leaf`, None if `issuers` do not vouch for it.
 
-    It must be for timestamps and say so in a critical extension (RFC 3161 section 2.3). One
-    authority makes many timestamps with one certificate, so the last ones are remembered.
+    It must be for timestamps and say so in a critical extension (RFC 3161 section 2.3).
     """
     if not issuers:
         return None  # a certificate that nobody vouches for
@@ -131,7 +158,7 @@ def _signer(leaf: x509.Certificate, issuers: Path) -> _Signer | None:
     except (ModelSealError, x509.ExtensionNotFound):
         return None
     encoded = leaf.public_bytes(Encoding.DER)
-    return _Signer(leaf.issuer.public_bytes(), leaf.serial_number, leaf, encoded, key, path)
+    return _Signer(leaf.issuer.public_bytes(), leaf.serial_number, encoded, key, path)
 
 
 # No certificate of the web: it need not name a host. Its use is checked above.
@@ -141,14 +168,7 @@ _CA_POLICY = verification.ExtensionPolicy.webpki_defaults_ca().may_be_present(
 )
 
 
-def _loaded(token: Token) -> tuple[x509.Certificate, ...]:
-    """Return the certificates in `token` that can be read, not more than there ever are."""
-    found = (_loaded_one(raw) for raw in token.certificates[:_MOST_CERTIFICATES])
-    return tuple(one for one in found if one is not None)
-
-
-@lru_cache(maxsize=64)
-def _loaded_one(raw: bytes) -> x509.Certificate | None:
+def _load_or_none(raw: bytes) -> x509.Certificate | None:
     try:
         return certificate.load(raw)
     except ModelSealError:

@@ -8,13 +8,13 @@ import json
 
 import pytest
 from in_process import invoke
+from verifying import proved_by_key
 
 from modelseal.errors import Unverified
 from modelseal.formats import bundle as bundle_format
 from modelseal.signing.signers import NOTED, WHOLE_LIMIT
 from modelseal.trust import keys
 from modelseal.trust.signature import Prehashed
-from modelseal.verification import by_key
 
 WEIGHTS = b"weights"
 # RSA of 4096 bits takes seconds to make; here it differs from 2048 by nothing.
@@ -56,13 +56,13 @@ def test_a_file(kind, pairs, file, tmp_path):
     signed = bundle_format.parse(bundle.read_bytes())
     key = keys.load_public(public)
     if name is None:
-        by_key.verify(signed, key, artifact=WEIGHTS)
+        proved_by_key(signed, key, artifact=WEIGHTS)
         other = b"other weights"
     else:
-        by_key.verify(signed, key, artifact=Prehashed(name, hashlib.new(name, WEIGHTS).digest()))
+        proved_by_key(signed, key, artifact=Prehashed(name, hashlib.new(name, WEIGHTS).digest()))
         other = Prehashed(name, hashlib.new(name, b"other weights").digest())
     with pytest.raises(Unverified) as caught:
-        by_key.verify(signed, key, artifact=other)
+        proved_by_key(signed, key, artifact=other)
     assert caught.value.code == "signature-invalid"
 
 

@@ -9,13 +9,14 @@ import sys
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, utils
 from patience import PATIENCE
+from verifying import authenticate
 
 from modelseal.errors import ModelSealError, Undecided, UsageError
 from modelseal.signing.signers import schemes
 from modelseal.signing.signers.held import sign
 from modelseal.signing.signers.key import KeySigner
 from modelseal.trust import keys, signature
-from modelseal.verification.managed import TrustedKey, authenticate
+from modelseal.verification.believed import TrustedKey
 
 PACKAGE = """
 class Key:

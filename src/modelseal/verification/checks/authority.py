@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from hashlib import sha256
 
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import verification
 
 from modelseal.errors import Unverified, shown
+from modelseal.trust.signer import Signer
 
 
 def _may_issue(
@@ -34,17 +37,42 @@ _CA = (
 )
 
 
-def check_path(
-    chain: tuple[x509.Certificate, ...], roots: tuple[x509.Certificate, ...], at: datetime | None
-) -> tuple[x509.Certificate, ...]:
-    """Return the path from the leaf to one of `roots`, all of it valid `at` that time (RFC 5280 6).
+Path = tuple[x509.Certificate, ...]  # leaf first, root last
 
-    Without a time that is vouched for, it must be valid now.
+
+def check_times(
+    chain: Path, roots: Path, times: tuple[datetime, ...]
+) -> tuple[Path, datetime | None]:
+    """Return the path from the leaf to one of `roots`, all of it valid at all `times`.
+
+    Without a time that somebody trusted vouches for, it must be valid now: then the signature
+    verifies until the first certificate of the path ends, which is returned too.
+
+    Raises:
+        Unverified: as `check_path`.
+    """
+    if not times:
+        path = check_path(chain, roots, datetime.now(UTC))
+        return path, min(one.not_valid_after_utc for one in path)
+    path, *_ = [check_path(chain, roots, time) for time in times]
+    return path, None
+
+
+def signer_of(path: Path) -> Signer:
+    """Return whose certificate it is at the start of `path`, and which CA vouches for that."""
+    leaf, root = path[0], path[-1]
+    subject = leaf.subject.rfc4514_string() or f"serial {leaf.serial_number:x}"
+    fingerprint = sha256(root.public_bytes(Encoding.DER)).hexdigest()
+    issuer = leaf.issuer.rfc4514_string()
+    return Signer(subject, issuer, kind="certificate", authorities=(fingerprint,))
+
+
+def check_path(chain: Path, roots: Path, at: datetime) -> Path:
+    """Return the path from the leaf to one of `roots`, all of it valid `at` that time (RFC 5280 6).
 
     Raises:
         Unverified: expired, or no path ("certificate-expired", "untrusted-certificate").
     """
-    at = at or datetime.now(UTC)
     leaf, *between = chain
     for one in chain:
         if not _is_valid(one, at):
