@@ -20,30 +20,36 @@ from modelseal.errors import (
 
 if TYPE_CHECKING:
     from modelseal.admission.load import load
-    from modelseal.admission.many import verify_all
-    from modelseal.admission.several import verify_threshold
-    from modelseal.admission.verify import verify
+    from modelseal.admission.request import Request
+    from modelseal.admission.verify import verify, verify_all, verify_threshold
+    from modelseal.policy.rules import Policy
     from modelseal.policy.verdict import Verdict
     from modelseal.signing.sign import Signed, sign
 
 __version__ = "0.1.0"
 
 _LAZY = {
+    "Policy": "modelseal.policy.rules",
+    "Request": "modelseal.admission.request",
     "Signed": "modelseal.signing.sign",
+    "Trust": "modelseal.trust.choice",
     "Verdict": "modelseal.policy.verdict",
     "load": "modelseal.admission.load",
     "sign": "modelseal.signing.sign",
     "verify": "modelseal.admission.verify",
-    "verify_all": "modelseal.admission.many",
-    "verify_threshold": "modelseal.admission.several",
+    "verify_all": "modelseal.admission.verify",
+    "verify_threshold": "modelseal.admission.verify",
 }
 
 __all__ = [
     "FormatError",
     "ModelSealError",
+    "Policy",
     "PolicyRefused",
+    "Request",
     "SignInNeeded",
     "Signed",
+    "Trust",
     "Undecided",
     "Unverified",
     "UsageError",

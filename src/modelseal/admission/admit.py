@@ -5,35 +5,24 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelseal.admission import source
-from modelseal.admission import store as place
-from modelseal.files import is_folder, read_trusted
-from modelseal.formats import bundle as bundle_format
-from modelseal.model import tree
+from modelseal.admission import history, source
+from modelseal.admission import store as stores
+from modelseal.admission.road import Compared, judge
+from modelseal.files import is_folder
+from modelseal.formats.oms import Manifest, Serialization
+from modelseal.model import scope
 from modelseal.model.diff import ManifestDiff, compare, differing
-from modelseal.model.find import find_bundle
 from modelseal.model.manifest import Contents
-from modelseal.model.scope import bundles_in, of_signed
-from modelseal.policy.evaluate import evaluate
-from modelseal.verification.authenticate import Authenticated, authenticate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from modelseal.formats.oms import Manifest
+    from modelseal.admission.road import Agreed
     from modelseal.model.hashing import Progress
     from modelseal.policy.rules import Policy
     from modelseal.policy.verdict import Verdict
-    from modelseal.trust.trust_root import TrustRoot
-    from modelseal.verification.authenticate import Verifier
-
-
-_SMALL = 128 * 1024  # bytes
-_remembered = lru_cache(maxsize=64)(authenticate)
+    from modelseal.verification.verifier import Verifier
 
 
 @dataclass(frozen=True)
@@ -48,7 +37,7 @@ class Snapshot:
 def admit(
     model: Path,
     policy: Policy,
-    trust: TrustRoot,
+    verifier: Verifier,
     store: Path,
     *,
     bundle: Path | None = None,
@@ -65,64 +54,71 @@ def admit(
 
     Raises:
         PolicyRefused: decided: not accepted, the verdict says why.
-        Unverified, FormatError: decided: not authentic.
         Undecided, UsageError: the model or the store could not be read.
     """
     model = Path(os.path.abspath(model))  # noqa: PTH100 - "." has no name, and a link must stay one
+    copy = _Copy(stores.prepare(store), progress, unchanged=unchanged)
+    newest = history.newest(copy.store, model.name)
+    verdict = judge(model, model.name, policy, verifier, copy.compare, bundle=bundle, newest=newest)
+    verdict.raise_for_refusal()
+    if verdict.warned:
+        copy.take_unverified(model)
+    elif copy.agreed is not None:
+        history.remember(copy.store, copy.agreed.agreement)
+    final = copy.store / stores.digest_of(copy.manifest)
     folder = is_folder(model)
-    found = _authenticated(
-        _bundle(model, bundle),
-        trust,
-        policy.verifier,
-    )
-    judge = _judge(model.name, found, policy)
-    verdict = judge(ManifestDiff())
-    signed = source.expected(model, found, folder=folder)
-    store = place.prepare(store)
-    final = store / place.digest_of(signed)
-    bundles = bundles_in(model, bundle) if folder else frozenset()
-    scope, how = of_signed(signed, bundle_names=bundles), signed.serialization
-    with (tree.folder if folder else tree.file)(model) as root:
-        if final.is_dir():
-            if not unchanged:
-                actual = source.hashed(root, scope, how, progress)
-                verdict = judge(compare(Contents(signed), actual))
-        else:
-            judge(_unlike(source.sizes(root, scope), signed))  # before gigabytes are copied
-            with place.temporary(store) as temporary:
-                actual = source.copied(root, scope, how, temporary, progress)
-                verdict = judge(compare(Contents(signed), actual))
-                place.publish(temporary, final)
-    return Snapshot(final if folder else final / model.name, verdict, signed)
+    return Snapshot(final if folder else final / model.name, verdict, copy.manifest)
 
 
-def _bundle(model: Path, given: Path | None) -> bytes:
-    read = tree.read if given is None else read_trusted
-    return read(find_bundle(model, given), bundle_format.LIMIT, "bundle")
+class _Copy:
+    """Puts a model into the store while its files are compared with what signers agree on."""
 
+    def __init__(self, store: Path, progress: Progress | None, *, unchanged: bool) -> None:
+        self.store = store
+        self.agreed: Agreed | None = None
+        self.manifest = Manifest(())
+        self._progress = progress
+        self._unchanged = unchanged
 
-def _authenticated(bundle: bytes, trust: TrustRoot, verifier: Verifier) -> Authenticated:
-    """Return what `authenticate` says, which depends on nothing but its arguments.
+    def compare(self, agreed: Agreed) -> Compared:
+        """Return how the files differ; if they do not, they are in the store.
 
-    So a server that loads the same small bundle again need not do the arithmetic again; large ones
-    are not worth the memory that remembering them takes.
-    """
-    if len(bundle) <= _SMALL:
-        return _remembered(bundle, trust, verifier)
-    return authenticate(bundle, trust, verifier)
+        Raises:
+            FormatError, Undecided: the model cannot be read, or the store not be written.
+        """
+        self.agreed, self.manifest = agreed, agreed.manifest
+        signed, how = Contents(agreed.manifest), agreed.manifest.serialization
+        final = self.store / stores.digest_of(agreed.manifest)
+        with source.opened(agreed.path, folder=agreed.is_folder) as root:
+            if final.is_dir():
+                if self._unchanged:
+                    return Compared(ManifestDiff())
+                actual = source.hashed(root, agreed.scope, how, self._progress)
+                return Compared(compare(signed, actual), actual.ignored_unsigned)
+            unlike = _unlike(source.sizes(root, agreed.scope), agreed.manifest)
+            if unlike:  # before gigabytes are copied
+                return Compared(unlike)
+            with stores.temporary(self.store) as temporary:
+                actual = source.copied(root, agreed.scope, how, temporary, self._progress)
+                diff = compare(signed, actual)
+                if not diff:
+                    stores.publish(temporary, final)
+        return Compared(diff, actual.ignored_unsigned)
 
-
-def _judge(model: str, found: Authenticated, policy: Policy) -> Callable[[ManifestDiff], Verdict]:
-    """Return a function from a difference to the verdict, which raises unless it is a yes."""
-
-    def judge(diff: ManifestDiff) -> Verdict:
-        verdict = evaluate(model, found, diff, policy)
-        verdict.raise_for_refusal()
-        return verdict
-
-    return judge
+    def take_unverified(self, model: Path) -> None:
+        """Copy all that is in the model, which the policy only warns about."""
+        folder = is_folder(model)
+        everything = scope.unverified(model) if folder else scope.EVERYTHING
+        with (
+            source.opened(model, folder=folder) as root,
+            stores.temporary(self.store) as temporary,
+        ):
+            how = Serialization()
+            actual = source.copied(root, everything, how, temporary, self._progress)
+            self.manifest = actual.manifest
+            stores.publish(temporary, self.store / stores.digest_of(self.manifest))
 
 
 def _unlike(sizes: dict[str, int], signed: Manifest) -> ManifestDiff:
-    there, wanted = dict.fromkeys(sizes), dict.fromkeys(signed.file_names())
-    return differing(wanted, there, {}, sizes)
+    present, wanted = dict.fromkeys(sizes), dict.fromkeys(signed.file_names())
+    return differing(wanted, present, {}, sizes)

@@ -4,48 +4,35 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
 from modelseal.admission import store as place
-from modelseal.errors import Unverified, shown
-from modelseal.formats import oms
 from modelseal.model import names, tree
 from modelseal.model.hashing import SinkError, resources
-from modelseal.model.manifest import Contents, read, renamed
+from modelseal.model.manifest import Contents, read
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
+    from modelseal.formats import oms
     from modelseal.model.hashing import Progress
     from modelseal.model.scope import Scope
-    from modelseal.verification.authenticate import Authenticated
 
 _SINK = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def expected(source: Path, found: Authenticated, *, folder: bool) -> oms.Manifest:
-    """Return the manifest that the files at `source` must have.
-
-    What the signer called a single file does not matter, a model may be renamed.
+@contextmanager
+def opened(path: Path, *, folder: bool) -> Iterator[tree.Root]:
+    """Give the model at `path`, open.
 
     Raises:
-        Unverified: a folder with the signature of a file, or the other way round.
-        FormatError: a name that is not UTF-8.
+        FormatError, UsageError, Undecided: see `tree.folder` and `tree.file`.
     """
-    signed: oms.Manifest | None = found.manifest
-    if folder and found.kind == "artifact":
-        signed = None
-    elif not folder:
-        signed = renamed(found.manifest, oms.check_name(names.from_disk(source.name)))
-    if signed is None:
-        what = "one file" if folder else f"{len(found.manifest.file_names())} files"
-        raise Unverified(
-            "wrong-kind",
-            f"The bundle signs {what}, which is not what '{shown(source.name)}' is.",
-            "Verify what was signed.",
-        )
-    return signed
+    with tree.folder(path) if folder else tree.file(path) as root:
+        yield root
 
 
 def sizes(root: tree.Root, scope: Scope) -> dict[str, int]:

@@ -75,7 +75,7 @@ def temporary(store: Path) -> Iterator[Path]:
     Raises:
         Undecided: it cannot be made.
     """
-    with translated(store), _locked(store / ".lock"):
+    with locked(store):
         _sweep(store)
         path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=store))
         fd = os.open(path, _FOLDER)
@@ -151,6 +151,17 @@ def _sweep(store: Path) -> None:
             pass
         finally:
             os.close(fd)
+
+
+@contextmanager
+def locked(store: Path) -> Iterator[None]:
+    """Keep other processes from changing what is in the `store`, but for finished snapshots.
+
+    Raises:
+        Undecided: it cannot be locked.
+    """
+    with translated(store), _locked(store / ".lock"):
+        yield
 
 
 @contextmanager

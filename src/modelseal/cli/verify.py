@@ -21,14 +21,13 @@ from modelseal.cli._run import (
 from modelseal.errors import UsageError, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    from modelseal.admission.request import Request
     from modelseal.cli._options import Options, Parser
     from modelseal.model.hashing import Progress
     from modelseal.model.stat_cache import StatCache
+    from modelseal.policy.rules import Policy
     from modelseal.policy.verdict import Verdict
-    from modelseal.trust.trust_root import TrustRoot
-    from modelseal.verification.managed import Managed, TrustedKey
+    from modelseal.verification.verifier import Verifier
 
 HELP = """\
 Verify who signed models, and every byte of them, offline (unless with --refresh).
@@ -68,6 +67,13 @@ def add_options(parser: Parser) -> None:
         "--certificate-chain", metavar="PEM", help="Somebody with a certificate of this CA."
     )
     who.add_argument(
+        "--certificate-subject", metavar="NAME",
+        help="Whose certificate of that CA: its subject, or a name in it.",
+    )  # fmt: skip
+    who.add_argument(
+        "--policy", metavar="FILE", help="Whoever this policy accepts (docs/policy.md)."
+    )
+    who.add_argument(
         "--threshold", type=int, metavar="N",
         help="How many of several identities or keys must have signed. [default: all]",
     )  # fmt: skip
@@ -81,7 +87,7 @@ def add_options(parser: Parser) -> None:
     )
     add("--bundle", metavar="FILE", help="The bundle, if it is not beside or inside.")
     add(
-        "--verifier", choices=("modelseal", "sigstore", "both"), default="modelseal",
+        "--verifier", choices=("modelseal", "sigstore", "both"),
         help="Whose checks of the signature count; with both, they must agree. "
         "[default: modelseal]",
     )  # fmt: skip
@@ -90,17 +96,24 @@ def add_options(parser: Parser) -> None:
         help="Do not read files that look as at the last `sign --update`. "
         "Not proof; the answer says.",
     )  # fmt: skip
+    add(
+        "--ignore-unsigned", action="append", default=[], metavar="PATTERN",
+        help="Let files be there that nobody signed: a glob over their names, a folder with / at "
+        "the end. May be repeated.",
+    )  # fmt: skip
     add_format(parser)
     add_defaults(parser, SIGNER, TRUST)
 
 
 def run(options: Options) -> int:
     """Verify; return the exit code."""
+    from modelseal.admission.request import asked
+
     apply_defaults(options, SIGNER, TRUST)
     _check(options)
-    root = _root(options)
+    policy, verifier = asked(**_request(options))
     with byte_progress("Verifying") as progress:
-        verdicts = _verdicts(options, root, progress)
+        verdicts = _verdicts(options, policy, verifier, progress)
     if options.output == "json":
         print_json([verdict.to_dict() for verdict in verdicts])
     else:
@@ -113,135 +126,64 @@ def run(options: Options) -> int:
 
 def _check(options: Options) -> None:
     """Check that the options go together."""
-    _check_one_way(options.identities, options.issuers, options.keys, options.certificate_chain)
-    if options.bundle is not None and len(options.paths) != 1:
+    several = len(options.paths) != 1
+    if options.bundle is not None and several:
         raise UsageError("one-bundle", "--bundle names the bundle of one model, not of several.")
-    alone = (options.bundle, options.certificate_chain, options.trust_stat_cache or None)
-    if _are_several(options) and any(one is not None for one in alone):
-        raise UsageError(
-            "bad-options",
-            "--bundle, --certificate-chain and --trust-stat-cache are for one signer, and several "
-            "or a --threshold were given.",
-            "Leave them out, or verify one signer at a time.",
-        )
-
-
-def _check_one_way(
-    identities: Sequence[str], issuers: Sequence[str], keys: Sequence[str], chain: str | None
-) -> None:
-    if [bool(identities or issuers), bool(keys), chain is not None].count(True) != 1:
-        raise UsageError(
-            "whose-signature",
-            "Say who must have signed, in one way.",
-            "Give --identity and --issuer, or --key, or --certificate-chain.",
-        )
-    if len(identities) != len(issuers):
+    if len(options.identities) != len(options.issuers):
         raise UsageError("whose-signature", "--identity and --issuer go together.")
 
 
-def _are_several(options: Options) -> bool:
-    several: bool = (
-        options.threshold is not None or len(options.identities) > 1 or len(options.keys) > 1
-    )
-    return several
+def _request(options: Options) -> Request:
+    """Return what the options ask for, as the functions of the package take it."""
+    from modelseal.trust.choice import Trust
+
+    request: Request = {
+        "trust": Trust(
+            trusted_root=_path(options.trusted_root), trust_config=_path(options.trust_config),
+            instance=options.instance, staging=options.staging, refresh=options.refresh,
+        ),
+    }  # fmt: skip
+    if options.verifier is not None:
+        request["verifier"] = options.verifier
+    if options.identities:
+        request["signers"] = list(zip(options.identities, options.issuers, strict=True))
+    if options.keys:
+        request["key"] = options.keys
+    if options.certificate_chain is not None:
+        request["certificate_authority"] = options.certificate_chain
+    if options.certificate_subject is not None:
+        request["certificate_subject"] = options.certificate_subject
+    if options.policy is not None:
+        request["policy"] = options.policy
+    if options.threshold is not None:
+        request["threshold"] = options.threshold
+    if options.ignore_unsigned:
+        request["ignore_unsigned"] = options.ignore_unsigned
+    return request
 
 
-def _root(options: Options) -> TrustRoot | None:
-    """Return the root to believe; none for a key, which is believed as it is, unless one is named.
-
-    Who saw the signature of a key counts only then.
-    """
-    named = (options.trusted_root, options.trust_config, options.instance)
-    wanted = options.identities or options.staging or options.refresh
-    if not wanted and all(one is None for one in named):
-        return None
-    from modelseal.trust import trust_root as trust
-
-    return trust.choose(
-        trusted_root=options.trusted_root, trust_config=options.trust_config,
-        instance=options.instance, staging=options.staging, refresh=options.refresh,
-    )  # fmt: skip
+def _path(given: str | None) -> Path | None:
+    return None if given is None else Path(given)
 
 
-def _verdicts(options: Options, root: TrustRoot | None, progress: Progress | None) -> list[Verdict]:
-    pairs = list(zip(options.identities, options.issuers, strict=True))
-    if _are_several(options):
-        return _several(options, pairs, root, progress)
-    if root is not None and pairs:
-        return _by_identity(options, pairs[0], root, progress)
-    return _managed(options, root, progress)
-
-
-def _by_identity(
-    options: Options, pair: tuple[str, str], root: TrustRoot, progress: Progress | None
+def _verdicts(
+    options: Options, policy: Policy, verifier: Verifier, progress: Progress | None
 ) -> list[Verdict]:
-    from modelseal.policy.rules import Policy
-
-    policy = Policy.for_signer(*pair, options.verifier)
-    if not options.trust_stat_cache:
+    if len(options.paths) > 1 and not options.trust_stat_cache:
         from modelseal.admission.many import check_all
 
-        return check_all(options.paths, policy, root, options.bundle, progress)
-    from modelseal.admission.verify import check
-    from modelseal.model import stat_cache
+        return check_all(options.paths, policy, verifier, progress)
+    from modelseal.admission.check import check
 
-    return [
-        check(path, policy, root, options.bundle, progress, cache=stat_cache.load(path))
-        for path in options.paths
-    ]
-
-
-def _managed(options: Options, root: TrustRoot | None, progress: Progress | None) -> list[Verdict]:
-    from modelseal.admission.verify import check_managed
-
-    believed = _believed(options.keys, options.certificate_chain)
     caches: list[StatCache | None] = [None for _ in options.paths]
     if options.trust_stat_cache:
         from modelseal.model import stat_cache
 
         caches = [stat_cache.load(path) for path in options.paths]
     return [
-        check_managed(path, believed, root, options.bundle, progress, cache=cache)
+        check(path, policy, verifier, _path(options.bundle), progress, cache=cache)
         for path, cache in zip(options.paths, caches, strict=True)
     ]
-
-
-def _several(
-    options: Options,
-    pairs: list[tuple[str, str]],
-    root: TrustRoot | None,
-    progress: Progress | None,
-) -> list[Verdict]:
-    from modelseal.admission.several import check_identities, check_keys
-
-    wanted = options.threshold
-    if root is not None and pairs:
-        wanted = len(set(pairs)) if wanted is None else wanted
-        return [
-            check_identities(
-                path, pairs, wanted, root, verifier=options.verifier, progress=progress
-            )
-            for path in options.paths
-        ]
-    believed = [_key(key) for key in options.keys]
-    wanted = len(believed) if wanted is None else wanted
-    return [check_keys(path, believed, wanted, root, progress=progress) for path in options.paths]
-
-
-def _key(path: str) -> TrustedKey:
-    from modelseal.trust import keys
-    from modelseal.verification import managed
-
-    return managed.TrustedKey(keys.load_public(Path(path)))
-
-
-def _believed(named: Sequence[str], chain: str | None) -> Managed:
-    from modelseal.trust import keys
-    from modelseal.verification import managed
-
-    if named:
-        return _key(named[0])
-    return managed.TrustedChain(keys.load_certificates(Path(chain or "")))
 
 
 def _print(verdict: Verdict) -> None:

@@ -116,6 +116,15 @@ def to_sign(
     return Scope(DEFAULT_IGNORED | {bundles.BUNDLE_NAME} | left_out, follow_links)
 
 
+def unverified(folder: Path) -> Scope:
+    """Return the scope of a model whose signatures do not count: all but its bundles.
+
+    Raises:
+        Undecided, FormatError: as `bundles_in`.
+    """
+    return Scope(DEFAULT_IGNORED | bundles_in(folder))
+
+
 def bundles_in(folder: Path, given: Path | None = None) -> frozenset[str]:
     """Return the names of the bundles that are found in the model `folder`, and of a `given` one.
 

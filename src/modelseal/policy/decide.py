@@ -71,14 +71,15 @@ def agree(
     refused: Sequence[Refused],
     policy: Policy,
     *,
-    now: datetime,
+    now: datetime | None,
     newest: datetime | None = None,
 ) -> tuple[Agreement, ...] | Verdict:
     """Return the sets of signatures that are enough for `model`, or the verdict that none is.
 
     Several sets are over different files or leave out different ones: the model is accepted if one
     of them fits the files that are there. `refused` are the bundles that do not hold. `newest` is
-    the `time` of the newest agreement that was accepted under this name.
+    the `time` of the newest agreement that was accepted under this name. `now` is needed for rules
+    with a `max_age` only.
     """
     rule = policy.rule_for(model)
     if not found:
@@ -157,7 +158,9 @@ def decide(
 class _Judge:
     """What one rule of a policy says of signatures."""
 
-    def __init__(self, rule: Rule, policy: Policy, now: datetime, newest: datetime | None) -> None:
+    def __init__(
+        self, rule: Rule, policy: Policy, now: datetime | None, newest: datetime | None
+    ) -> None:
         self.rule = rule
         self.accepted: tuple[AcceptedSigner, ...] = policy.accepted_by(rule)
         self._policy = policy

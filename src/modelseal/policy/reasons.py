@@ -95,7 +95,7 @@ def pinned(signature: Authentic, rule: Rule) -> Reason | None:
     return Reason("digests", "version-not-pinned", message, hint)
 
 
-def time(signature: Authentic, rule: Rule, now: datetime) -> Reason | None:
+def time(signature: Authentic, rule: Rule, now: datetime | None) -> Reason | None:
     """Return the reason if the rule wants a signature of another time."""
     if not rule.needs_time:
         return None
@@ -105,7 +105,7 @@ def time(signature: Authentic, rule: Rule, now: datetime) -> Reason | None:
         hint = "Have it signed with a timestamp or a log entry, or name the trusted root with both."
         return Reason("time", "no-trusted-time", message, hint)
     said = f"The model was signed at {_when(signed)}"
-    if rule.max_age is not None and now - signed > rule.max_age:
+    if rule.max_age is not None and (now is None or now - signed > rule.max_age):
         message = f"{said}, longer ago than the {_days(rule.max_age)} that the rule allows."
         return Reason("time", "signed-too-long-ago", message, "Have the model signed again.")
     if rule.not_before is not None and signed < rule.not_before:

@@ -14,15 +14,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelseal.admission import store as place
+from modelseal.admission.request import verifier_for
 from modelseal.errors import UsageError, shown
 from modelseal.policy import document
-from modelseal.trust import trust_root as trust
+from modelseal.policy.signers import AcceptedIdentity
+from modelseal.trust.choice import Trust
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from modelseal.policy.rules import Policy
-    from modelseal.trust.trust_root import TrustRoot
+    from modelseal.verification.verifier import Verifier
 
 _HINT = "Keep settings, policy and store in folders of their own and start the server from there."
 
@@ -34,7 +36,7 @@ class Places:
     models: Path
     store: Path
     policy: Policy
-    trust: TrustRoot
+    verifier: Verifier
 
 
 def checked(
@@ -56,16 +58,29 @@ def checked(
         raise UsageError("no-models-folder", message, "Check 'models' in settings.json.")
     _check_imports(models, start, import_path)
     rules = document.load(start / policy)
-    if rules.trust_root is None:
-        message = "The policy names no trusted root, so nothing could be verified."
-        raise UsageError("no-trust-root", message, 'Add [trust] with root = "trusted_root.json".')
     private = place.prepare(start / store)
-    trusted = _real(rules.trust_root)
-    own = {"policy": _real(start / policy), "store": private, "trusted root": trusted}
+    own = {"policy": _real(start / policy), "store": private}
+    if rules.trust_root is not None:
+        own["trusted root"] = _real(rules.trust_root)
     for what, path in own.items():
         if path.is_relative_to(models) or models.is_relative_to(path):
             raise _too_near(what, path, models)
-    return Places(given, private, rules, trust.from_file(rules.trust_root))
+    return Places(given, private, rules, verifier_of(rules))
+
+
+def verifier_of(policy: Policy) -> Verifier:
+    """Return the verifier for a server, which believes nothing that its policy does not name.
+
+    Raises:
+        UsageError: identities are accepted, but no trusted root says who they are.
+        FormatError, Undecided: the trusted root cannot be read.
+    """
+    if policy.trust_root is None and any(
+        isinstance(signer, AcceptedIdentity) for signer in policy.signers
+    ):
+        message = "The policy names no trusted root, so nothing could be verified."
+        raise UsageError("no-trust-root", message, 'Add [trust] with root = "trusted_root.json".')
+    return verifier_for(policy, Trust())
 
 
 def _check_imports(models: Path, start: Path, import_path: Iterable[str]) -> None:

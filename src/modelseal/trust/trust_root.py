@@ -63,6 +63,21 @@ def in_trust_config(data: bytes, source: str) -> TrustRoot:
     return _parsed(json.dumps(inner).encode(), source)
 
 
+def from_any_file(path: Path, *, refresh: bool = False) -> TrustRoot:
+    """Return the trusted root in the file `path`, be it one or a trust config.
+
+    Raises:
+        UsageError: missing, or to be refreshed. FormatError, Undecided: as `from_file`.
+    """
+    if refresh:
+        raise _no_refresh()
+    data = read_trusted(path, LIMIT, _WHAT)
+    obj = as_kind(parse_json(data, what=_WHAT, limit=LIMIT), dict, what=_WHAT)
+    if "trustedRoot" in obj:
+        data = json.dumps(member(obj, "trustedRoot", dict, what=_WHAT)).encode()
+    return _parsed(data, str(path))
+
+
 def choose(
     *,
     trusted_root: str | Path | None = None,
@@ -83,11 +98,7 @@ def choose(
     only_one(trusted_root, trust_config, instance, staging or None)
     if refresh:
         if trusted_root is not None or trust_config is not None:
-            raise UsageError(
-                "conflicting-trust",
-                "A file cannot be refreshed.",
-                "Use --refresh with --instance, --staging or the public instance.",
-            )
+            raise _no_refresh()
         from modelseal.trust import _sigstore as roots  # noqa: PLC0415 - 400 ms, only if asked for
 
         roots.trust_config(instance=instance, staging=staging)  # fills the cache
@@ -99,6 +110,14 @@ def choose(
 
     data, source = published.cached_root(instance, staging=staging)
     return _parsed(data, source)
+
+
+def _no_refresh() -> UsageError:
+    return UsageError(
+        "conflicting-trust",
+        "A file cannot be refreshed.",
+        "Use --refresh with --instance, --staging or the public instance.",
+    )
 
 
 def only_one(*options: object) -> None:

@@ -91,6 +91,17 @@ class Verifier:
             raise FormatError("trust-root", "No trusted root was given.")
         return anchors.load(self.root)
 
+    def prepare(self) -> None:
+        """Load what every bundle needs, such as before processes are forked that share it.
+
+        Raises:
+            FormatError: the root cannot be used ("trust-root").
+        """
+        if self.root is not None:
+            from modelseal.verification import evidence  # noqa: F401, PLC0415 - X.509
+
+            self.anchors  # noqa: B018 - loads them
+
     @cached_property
     def _timestamps(self) -> TimestampChecker:
         from modelseal.verification.checks import timestamps  # noqa: PLC0415 - as above
@@ -165,7 +176,7 @@ class Verifier:
         """
         if believed.checks != "modelseal" and (believed.keys or believed.authorities):
             raise UsageError(
-                "unsupported-verifier",
+                "verifier-identities-only",
                 "sigstore-python verifies signatures by identities, not by keys or by CAs of one's "
                 "own.",
                 "Leave out the verifier, or name an identity.",

@@ -171,7 +171,7 @@ class VerifiedModelRepository(ModelRepository):  # type: ignore[misc] # as above
     def _admit(self, name: str, *, unchanged: bool) -> ModelSettings:
         places = self._places
         model = self._path(name)
-        snapshot = admit(model, places.policy, places.trust, places.store, unchanged=unchanged)
+        snapshot = admit(model, places.policy, places.verifier, places.store, unchanged=unchanged)
         signed = signed_settings.read(snapshot, places.policy)
         try:
             settings = made(signed)

@@ -16,7 +16,7 @@ from modelseal.admission.admit import admit
 from modelseal.errors import ModelSealError, UsageError, shown
 from modelseal.policy import document
 from modelseal.servers.mlserver.refusal import refused
-from modelseal.trust import trust_root as trust
+from modelseal.servers.start import verifier_of
 
 if TYPE_CHECKING:
     from mlserver.model import MLModel
@@ -92,11 +92,7 @@ def _copied(model: Path) -> Path:
         message = f"'{shown(str(model))}' is not a file."
         raise UsageError("not-a-file", message, "Name the model file in parameters.uri.")
     policy = _policy()
-    if policy.trust_root is None:
-        message = "The policy names no trusted root, so nothing could be verified."
-        raise UsageError("no-trust-root", message, 'Add [trust] with root = "trusted_root.json".')
-    root = trust.from_file(policy.trust_root)
-    return admit(model, policy, root, Path(_variable(STORE))).path
+    return admit(model, policy, verifier_of(policy), Path(_variable(STORE))).path
 
 
 def _policy() -> Policy:

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Verify a model where it is: read its files in place and change nothing."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from modelseal.admission.road import Compared, judge
+from modelseal.model import manifest
+from modelseal.model.diff import compare
+from modelseal.policy.verdict import STAT_CACHE, Check, Verdict
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from modelseal.admission.road import Agreed
+    from modelseal.model.hashing import Progress
+    from modelseal.model.stat_cache import StatCache
+    from modelseal.policy.rules import Policy
+    from modelseal.verification.verifier import Verifier
+
+
+def check(
+    path: Path,
+    policy: Policy,
+    verifier: Verifier,
+    bundle: Path | None = None,
+    progress: Progress | None = None,
+    *,
+    cache: StatCache | None = None,
+) -> Verdict:
+    """Return the verdict of `policy` on the model at `path`, whose name is that of its folder.
+
+    With a `cache` files that look unchanged are believed unread, and the verdict says so.
+
+    Raises:
+        UsageError: the call itself is wrong, such as a path that does not exist.
+    """
+    name = os.path.basename(os.path.abspath(path))  # noqa: PTH100, PTH119 - a link stays one
+    compared = partial(differences, progress=progress, cache=cache)
+    verdict = judge(path, name, policy, verifier, compared, bundle=bundle)
+    checks = verdict.checks
+    if cache is not None and verdict:
+        message = f"{cache.unread} of the files were not read: they look as when last signed"
+        checks = (*checks, Check(STAT_CACHE, passed=True, detail=message))
+    return replace(verdict, model=str(path), checks=checks)
+
+
+def differences(
+    agreed: Agreed, progress: Progress | None = None, cache: StatCache | None = None
+) -> Compared:
+    """Return how the files differ from what signers agree on.
+
+    Raises:
+        FormatError, Undecided, UsageError: the model cannot be read as one.
+    """
+    how = agreed.manifest.serialization
+    if agreed.is_folder:
+        actual = manifest.of_folder(agreed.path, agreed.scope, progress, how, cache)
+    else:
+        actual = manifest.of_file(agreed.path, progress, how, cache)
+    diff = compare(manifest.Contents(agreed.manifest), actual)
+    return Compared(diff, actual.ignored_unsigned)

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a caller asks for, by arguments or by a policy file, as one policy and one trusted root."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, TypedDict, Unpack
+
+from modelseal.errors import UsageError
+from modelseal.policy.rules import Policy
+from modelseal.policy.signers import AcceptedAuthority, AcceptedIdentity, AcceptedKey
+from modelseal.trust.choice import Trust
+from modelseal.verification.verifier import Verifier
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from modelseal.policy.signers import AcceptedSigner
+    from modelseal.verification.believed import Checks
+
+    Paths = str | Path | Sequence[str | Path]
+
+
+class Request(TypedDict, total=False):
+    """Who must have signed, and what is believed; shared by `verify`, `verify_all` and `load`.
+
+    identity, issuer: this identity, and the OIDC issuer that vouched for it.
+    key: a file with a public key, or several.
+    certificate_authority, certificate_subject: a file with CA certificates, and the subject whose
+        certificate it must be; without a subject anybody whom the CA certifies is accepted.
+    signers: several identities, each with its issuer.
+    threshold: how many of the signers must have signed; by default all.
+    policy: a policy, or the file of one, instead of all of the above.
+    trust: a file with a trusted root or a trust config, the URL of an instance, or a `Trust`. By
+        default that of the policy, else the public instance; keys and CAs need none.
+    refresh: ask TUF what the instance publishes now.
+    verifier: whose checks of a signature count: "modelseal", "sigstore" or "both".
+    ignore_unsigned: patterns of files that may be there though nobody signed them.
+    """
+
+    identity: str
+    issuer: str
+    key: Paths
+    certificate_authority: str | Path
+    certificate_subject: str
+    signers: Sequence[tuple[str, str]]
+    threshold: int
+    policy: str | Path | Policy
+    trust: str | Path | Trust
+    refresh: bool
+    verifier: Checks
+    ignore_unsigned: Sequence[str]
+    trusted_root: str | Path
+    trust_config: str | Path
+    instance: str
+
+
+class Asked(NamedTuple):
+    """The policy that decides, and the verifier that believes what was asked."""
+
+    policy: Policy
+    verifier: Verifier
+
+
+_OLD_TRUST = ("trusted_root", "trust_config", "instance")  # arguments before there was `trust`
+
+
+def asked(**request: Unpack[Request]) -> Asked:
+    """Return what the arguments, see `Request`, mean.
+
+    Raises:
+        UsageError: they do not say who must have signed, or say it twice.
+        FormatError, Undecided: a file cannot be read as what it should be.
+    """
+    _check_empty(request)
+    policy = _policy(request)
+    return Asked(policy, verifier_for(policy, _trust(request)))
+
+
+def verifier_for(policy: Policy, trust: Trust) -> Verifier:
+    """Return the verifier for `policy`: it believes `trust`, else the policy's root.
+
+    Where neither is named it is the public instance, but for keys and CAs, which need none.
+
+    Raises:
+        UsageError, FormatError, Undecided: the root cannot be had or read.
+    """
+    if trust.is_named:
+        return Verifier(trust.resolve())
+    if policy.trust_root is not None:
+        return Verifier(Trust(trusted_root=policy.trust_root).resolve())
+    if any(isinstance(signer, AcceptedIdentity) for signer in policy.signers):
+        return Verifier(trust.resolve())
+    return Verifier()
+
+
+def _trust(request: Request) -> Trust:
+    refresh = request.get("refresh", False)
+    old = {name: request.get(name) for name in _OLD_TRUST if request.get(name) is not None}
+    if not old:
+        return Trust.of(request.get("trust"), refresh=refresh)
+    import warnings  # noqa: PLC0415 - for old callers only
+
+    warnings.warn(
+        f"{', '.join(old)}: give trust= instead, a path, a URL or a modelseal.Trust.",
+        DeprecationWarning,
+        stacklevel=4,
+    )
+    root, config = request.get("trusted_root"), request.get("trust_config")
+    if request.get("trust") is not None:
+        raise UsageError("conflicting-trust", "trust= and one of its older names were given.")
+    return Trust(
+        trusted_root=None if root is None else Path(root),
+        trust_config=None if config is None else Path(config),
+        instance=request.get("instance"),
+        refresh=refresh,
+    )
+
+
+def _policy(request: Request) -> Policy:
+    given = request.get("policy")
+    signers = _signers(request)
+    if given is None:
+        return Policy.for_signers(
+            signers,
+            request.get("threshold") or len(signers),
+            verifier=request.get("verifier", "modelseal"),
+            ignore_unsigned=tuple(request.get("ignore_unsigned", ())),
+        )
+    settled = ("threshold", "verifier", "ignore_unsigned", "certificate_subject")
+    if signers or any(request.get(name) for name in settled):
+        raise UsageError(
+            "whose-signature",
+            "A policy was given, and beside it what the policy itself says.",
+            "Leave out the policy, or everything else about signers.",
+        )
+    if isinstance(given, Policy):
+        return given
+    from modelseal.policy import document  # noqa: PLC0415 - only for policies in files
+
+    return document.load(Path(given))
+
+
+def _signers(request: Request) -> list[AcceptedSigner]:
+    """Return the signers that are named, in one way: by identity, by key or by CA."""
+    pairs = list(dict.fromkeys(request.get("signers", ())))
+    identity, issuer = request.get("identity"), request.get("issuer")
+    if (identity is None) != (issuer is None):
+        raise UsageError("whose-signature", "identity and issuer go together.")
+    if identity is not None and issuer is not None:
+        pairs.insert(0, (identity, issuer))
+    paths, authority = request.get("key"), request.get("certificate_authority")
+    ways = (bool(pairs), paths is not None, authority is not None, "policy" in request)
+    if ways.count(True) != 1:
+        raise UsageError(
+            "whose-signature",
+            "Say who must have signed, in one way.",
+            "Give an identity and its issuer, or a key, or a CA, or a policy.",
+        )
+    if paths is not None:
+        return _keys(paths)
+    if authority is not None:
+        from modelseal.trust import keys  # noqa: PLC0415 - X.509, only where wanted
+
+        roots = keys.load_certificates(Path(authority))
+        return [AcceptedAuthority("expected", roots, request.get("certificate_subject"))]
+    return [AcceptedIdentity(f"expected-{n}", *pair) for n, pair in enumerate(pairs, 1)]
+
+
+def _keys(paths: Paths) -> list[AcceptedSigner]:
+    from modelseal.trust import keys  # noqa: PLC0415 - only where keys are wanted
+
+    several = [paths] if isinstance(paths, str | os.PathLike) else paths
+    found = {keys.public_pem(key): key for key in (keys.load_public(Path(p)) for p in several)}
+    return [AcceptedKey(f"expected-{n}", key) for n, key in enumerate(found.values(), 1)]
+
+
+def _check_empty(request: Request) -> None:
+    """Refuse an empty value: it is a mistake, never "not given"."""
+    for name, value in request.items():
+        if value == "":
+            raise UsageError(
+                "empty-value", f"The value of '{name}' is empty.", "Give a value, or leave it out."
+            )

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a caller asks to believe: a file, an instance, or the public one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from modelseal.errors import UsageError
+
+if TYPE_CHECKING:
+    from modelseal.trust.trust_root import TrustRoot
+
+
+class Trust(NamedTuple):
+    """Where the trusted root comes from: at most one of the first five; none is public Sigstore.
+
+    `file` is a trusted root or a trust config, whichever it turns out to be. What an `instance`
+    (its URL) published is taken from the local cache, unless `refresh` asks TUF for it.
+    """
+
+    file: Path | None = None
+    trusted_root: Path | None = None
+    trust_config: Path | None = None
+    instance: str | None = None
+    staging: bool = False
+    refresh: bool = False
+
+    @classmethod
+    def of(cls, given: str | Path | Trust | None, *, refresh: bool = False) -> Trust:
+        """Return what `given` means: a path, the URL of an instance, or a value as it is.
+
+        Raises:
+            UsageError: it is empty.
+        """
+        if given is None:
+            return cls(refresh=refresh)
+        if isinstance(given, Trust):
+            return given._replace(refresh=given.refresh or refresh)
+        if not str(given):
+            message = "The value of 'trust' is empty."
+            raise UsageError("empty-value", message, "Give a path, a URL or a Trust.")
+        if str(given).startswith(("http://", "https://")):
+            return cls(instance=str(given), refresh=refresh)
+        return cls(file=Path(given), refresh=refresh)
+
+    @property
+    def is_named(self) -> bool:
+        """Return whether anything was asked for, be it the public instance of today."""
+        return self != Trust()
+
+    def resolve(self) -> TrustRoot:
+        """Return the root to believe.
+
+        Raises:
+            UsageError: more than one was asked for, or a file is to be refreshed. FormatError:
+                it is no root. Undecided: the instance is not trusted or does not answer.
+        """
+        from modelseal.trust import trust_root  # noqa: PLC0415 - 3 ms that a key does without
+
+        trust_root.only_one(self.file, self.trusted_root, self.trust_config, self.instance)
+        if self.file is not None:
+            return trust_root.from_any_file(self.file, refresh=self.refresh)
+        return trust_root.choose(
+            trusted_root=self.trusted_root,
+            trust_config=self.trust_config,
+            instance=self.instance,
+            staging=self.staging,
+            refresh=self.refresh,
+        )
