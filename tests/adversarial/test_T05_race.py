@@ -18,6 +18,7 @@ from modelseal.admission.admit import admit
 from modelseal.errors import ModelSealError
 from modelseal.policy import document
 from modelseal.trust import trust_root as trust
+from modelseal.verification.verifier import Verifier
 
 TRIES = 40
 FLIPS = 2000
@@ -101,13 +102,13 @@ def test_only_signed_bytes_get_in(make_site, tmp_path, flip):
     folders = [_model(site, f"model-{number}") for number in range(TRIES)]
     site.sign(*folders)
     policy = document.load(site.config / "policy.toml")
-    root = trust.from_file(policy.trust_root)
+    verifier = Verifier(trust.from_file(policy.trust_root))
     flips = 0
     ended = Counter()
     for folder in folders:
         with Flipper(flip, folder) as flipper:
             try:
-                snapshot = admit(folder, policy, root, site.store)
+                snapshot = admit(folder, policy, verifier, site.store)
             except ModelSealError as error:
                 ended[error.code] += 1
             else:

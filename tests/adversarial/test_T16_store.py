@@ -17,6 +17,7 @@ from modelseal.admission.admit import admit
 from modelseal.errors import ModelSealError, PolicyRefused, Undecided, UsageError
 from modelseal.policy import document
 from modelseal.trust import trust_root as trust
+from modelseal.verification.verifier import Verifier
 
 
 @pytest.fixture(scope="module")
@@ -28,10 +29,10 @@ def own(make_site, tmp_path_factory):
 def admitted(own, tmp_path):
     """Give a function that admits a model into a store of this test."""
     policy = document.load(own.config / "policy.toml")
-    root = trust.from_file(policy.trust_root)
+    verifier = Verifier(trust.from_file(policy.trust_root))
 
     def call(folder, store=tmp_path / "store", **more):
-        return admit(folder, policy, root, store, **more)
+        return admit(folder, policy, verifier, store, **more)
 
     return call
 
@@ -130,11 +131,12 @@ import sys
 from pathlib import Path
 from modelseal.policy import document
 from modelseal.trust import trust_root as trust
+from modelseal.verification.verifier import Verifier
 from modelseal.admission.admit import admit
 policy = document.load(Path(sys.argv[1]))
-root = trust.from_file(policy.trust_root)
+verifier = Verifier(trust.from_file(policy.trust_root))
 for folder in sys.argv[3:]:
-    print(admit(Path(folder), policy, root, Path(sys.argv[2])).path)
+    print(admit(Path(folder), policy, verifier, Path(sys.argv[2])).path)
 """
 
 

@@ -8,13 +8,12 @@ import shutil
 from pathlib import Path
 
 import pytest
-from modelseal.verification.managed import TrustedChain, TrustedKey
+from verifying import check_by
 
 import modelseal
-from modelseal.admission.several import check_keys
-from modelseal.admission.verify import check_managed
 from modelseal.trust import trust_root as trust
 from modelseal.trust.keys import load_certificates, load_public
+from modelseal.verification.believed import TrustedAuthority, TrustedKey
 
 LEGACY = Path(__file__).parents[1] / "vectors" / "legacy"
 KINDS = sorted(path.parent for path in LEGACY.glob("*/*/bundle.json"))
@@ -39,10 +38,10 @@ class Legacy:
             )  # fmt: skip
         witnesses = trust.choose(trusted_root=root) if root.exists() else None
         if (self.kind / "root.pem").exists():
-            believed = TrustedChain(load_certificates(self.kind / "root.pem"))
+            believed = TrustedAuthority(load_certificates(self.kind / "root.pem"))
         else:
             believed = TrustedKey(load_public(self.kind / "key.pub"))
-        return check_managed(self.signed, believed, witnesses, bundle)
+        return check_by(self.signed, believed, root=witnesses, bundle=bundle)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda p: f"{p.parent.name}-{p.name}")
@@ -71,9 +70,9 @@ def test_two_signatures_count_together(tmp_path):
     shutil.copy(legacy.kind / "bundle.json", legacy.model / "model.sig")
     shutil.copy(legacy.kind / "bundle-2.json", legacy.model / "model.sig.2")
     both = [TrustedKey(load_public(legacy.kind / name)) for name in ("key.pub", "key-2.pub")]
-    assert check_keys(legacy.model, both, 2)
+    assert check_by(legacy.model, *both)
     (legacy.model / "model.sig.2").unlink()
-    assert check_keys(legacy.model, both, 2).code == "too-few-signers"
+    assert check_by(legacy.model, *both).code == "too-few-signers"
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda p: f"{p.parent.name}-{p.name}")

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from modelseal.admission.verify import check
+from modelseal.admission.check import check
 from modelseal.policy.document import Policy
 from modelseal.trust import trust_root as trust
+from modelseal.verification.verifier import Verifier
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 GITHUB = "https://github.com/login/oauth"
@@ -36,11 +37,13 @@ def offline(monkeypatch, tmp_path):
 
 def verdict_of_file(bundle, *, identity="a@tny.town", issuer=GITHUB, file="bundle.txt"):
     path = VECTORS / "sigstore-python" / file
-    return check(path, Policy.for_signer(identity, issuer), trust.choose(staging=True), bundle)
+    return check(
+        path, Policy.for_signer(identity, issuer), Verifier(trust.choose(staging=True)), bundle
+    )
 
 
 def verdict_of_model(model, *, identity="stefanb@us.ibm.com", issuer=IBM):
-    return check(model, Policy.for_signer(identity, issuer), trust.choose())
+    return check(model, Policy.for_signer(identity, issuer), Verifier(trust.choose()))
 
 
 def flipped(text: str) -> str:
@@ -102,7 +105,7 @@ def test_a_bundle_v0_2_without_checkpoint_proves_no_log():
 def test_the_public_instance_does_not_vouch_for_staging():
     path = VECTORS / "sigstore-python" / "bundle.txt"
     policy = Policy.for_signer("a@tny.town", GITHUB)
-    verdict = check(path, policy, trust.choose(), path.with_name("v0.1.sigstore"))
+    verdict = check(path, policy, Verifier(trust.choose()), path.with_name("v0.1.sigstore"))
     assert verdict.code == "untrusted-certificate"
 
 

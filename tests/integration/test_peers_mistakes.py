@@ -13,12 +13,11 @@ import pytest
 from in_process import invoke
 from private_ca import FUTURE, PAST, VALID, chain, leaf
 
-from modelseal.admission.verify import differences
-from modelseal.policy.evaluate import evaluate
+from modelseal.admission.check import check
 from modelseal.policy.rules import Policy, Rule
-from modelseal.policy.signers import AcceptedIdentity
+from modelseal.policy.signers import AcceptedKey
 from modelseal.trust import keys
-from modelseal.verification import managed
+from modelseal.verification.verifier import Verifier
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -91,14 +90,11 @@ def test_recorded_ignores_are_shown_and_can_be_refused(model, key):
     assert (done.exit_code, "'real' was left out" in done.stderr) == (0, True)
     assert "real" in verdict(model, key)["ignored"]
 
-    believed = managed.TrustedKey(keys.load_public(key[1]))
-    found = managed.authenticate(bundle.read_bytes(), believed)
-    who = AcceptedIdentity("release", found.signer.subject, found.signer.issuer)
-    diff = differences(model, found, bundle)
+    who = AcceptedKey("release", keys.load_public(key[1]))
     for allowed, code in (((), "ignored-not-allowed"), (("real",), "accepted")):
         rule = Rule(models=("*",), signers=("release",), allow_ignored=allowed)
         policy = Policy(signers=(who,), rules=(rule,))
-        assert evaluate("model", found, diff, policy).code == code
+        assert check(model, policy, Verifier(), bundle).code == code
 
 
 @pytest.mark.parametrize("content", [(), (".git/HEAD", ".gitignore"), ("model.sig",), ("a/b/",)])

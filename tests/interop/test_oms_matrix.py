@@ -20,15 +20,15 @@ from typing import NamedTuple
 import pytest
 from patience import PATIENCE
 from private_ca import Kind, chain, leaf
+from verifying import check_by
 
 import modelseal
-from modelseal.admission.verify import check_managed
 from modelseal.formats import oms
 from modelseal.signing.plan import Way
 from modelseal.signing.sign import sign_all
 from modelseal.signing.signers.key import KeySigner, with_certificate
 from modelseal.trust import keys
-from modelseal.verification import managed
+from modelseal.verification.believed import TrustedAuthority, TrustedKey
 
 pytestmark = pytest.mark.interop
 
@@ -176,10 +176,10 @@ class Shop:
                 trusted_root=self._instance.trusted_root,
             )  # fmt: skip
         if method == "certificate":
-            believed = managed.TrustedChain((self.root.certificate,))
+            believed = TrustedAuthority((self.root.certificate,))
         else:
-            believed = managed.TrustedKey(keys.load_public(self.public(method)))
-        return check_managed(model, believed, None, bundle)
+            believed = TrustedKey(keys.load_public(self.public(method)))
+        return check_by(model, believed, bundle=bundle)
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,10 @@ import pytest
 
 import modelseal
 from modelseal.admission.many import _WORTH_IT, check_all
-from modelseal.errors import UsageError
 from modelseal.policy.rules import Policy
 from modelseal.trust import embedded as roots
 from modelseal.trust.trust_root import TrustRoot
+from modelseal.verification.verifier import Verifier
 
 MODEL = Path(__file__).parents[2] / "vectors" / "model-signing" / "v1.1.0"
 ROOT = TrustRoot(roots.embedded(roots.PUBLIC_GOOD), "public good")
@@ -22,7 +22,7 @@ def test_verdicts_come_in_the_order_of_the_models(count, tmp_path):
     empty = tmp_path / "unsigned"
     empty.mkdir()
     paths = [MODEL] * (count - 1) + [empty]
-    verdicts = check_all(paths, STRANGER, ROOT)
+    verdicts = check_all(paths, STRANGER, Verifier(ROOT))
     assert [verdict.model for verdict in verdicts] == [str(path) for path in paths]
     assert [verdict.code for verdict in verdicts] == ["identity-mismatch"] * (count - 1) + [
         "unsigned"
@@ -30,11 +30,12 @@ def test_verdicts_come_in_the_order_of_the_models(count, tmp_path):
 
 
 @pytest.mark.parametrize("count", [1, _WORTH_IT])
-def test_a_path_that_does_not_exist_is_a_wrong_call(count, tmp_path):
+def test_a_path_that_does_not_exist_keeps_the_verdicts_of_the_others(count, tmp_path):
     root = tmp_path / "root.json"
     root.write_bytes(ROOT.json)
-    with pytest.raises(UsageError):
-        modelseal.verify_all(
-            [MODEL] * count + [tmp_path / "missing"],
-            identity="a@example.com", issuer="https://issuer.example", trusted_root=root,
-        )  # fmt: skip
+    *others, missing = modelseal.verify_all(
+        [MODEL] * count + [tmp_path / "missing"],
+        identity="a@example.com", issuer="https://issuer.example", trust=root,
+    )  # fmt: skip
+    assert {verdict.code for verdict in others} == {"identity-mismatch"}
+    assert (missing.status, missing.code) == ("undecided", "not-found")

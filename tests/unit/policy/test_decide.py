@@ -4,7 +4,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from modelseal.verification.authenticate import Authenticated
 
 from modelseal.formats import oms
 from modelseal.model.diff import ManifestDiff
@@ -13,10 +12,7 @@ from modelseal.policy.rules import Policy, Rule
 from modelseal.policy.signers import AcceptedIdentity
 from modelseal.policy.verdict import Verdict
 from modelseal.trust.signer import Signer
-<<<<<<< HEAD:tests/unit/policy/test_decide.py
 from modelseal.verification.authentic import Authentic, Logged
-=======
->>>>>>> 6bc6467 (verification: one order of checks for every kind of signer):tests/unit/policy/test_evaluate.py
 
 ISSUER = "https://issuer.example"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -8,11 +8,11 @@ import os
 
 import pytest
 from in_process import invoke as run
+from verifying import check_by
 
-from modelseal.admission.verify import check_managed
 from modelseal.model import manifest, tree
 from modelseal.trust import keys
-from modelseal.verification import managed
+from modelseal.verification.believed import TrustedKey
 
 
 @pytest.fixture
@@ -58,8 +58,8 @@ def test_json_has_the_sizes_that_are_known(model, options, known):
 
 def test_the_table_has_them_too(model):
     tampered(model, "--shard-size", 300)
-    believed = managed.TrustedKey(keys.load_public(model.parent / "k.pub"))
-    html = check_managed(model, believed)._repr_html_()
+    believed = TrustedKey(keys.load_public(model.parent / "k.pub"))
+    html = check_by(model, believed)._repr_html_()
     for text in ("come &lt;b&gt;", "5,678 B", "2,000 B", "1,000 B", "1,234 B"):
         assert text in html
     assert "<b>" not in html.replace("<b style", "")

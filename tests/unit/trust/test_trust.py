@@ -9,12 +9,13 @@ from urllib.parse import quote
 
 import pytest
 
-from modelseal.admission.verify import check
+from modelseal.admission.check import check
 from modelseal.errors import UsageError
 from modelseal.policy.rules import Policy
 from modelseal.trust import embedded as roots
 from modelseal.trust import published
 from modelseal.trust import trust_root as trust
+from modelseal.verification.verifier import Verifier
 
 
 @pytest.fixture(autouse=True)
@@ -64,7 +65,9 @@ def test_a_refusal_says_which_root_was_believed(tmp_path):
     model = tmp_path / "model.bin"
     model.write_bytes(b"weights")
     root = trust.choose()
-    verdict = check(model, Policy.for_signer("a@example.com", "https://example.com"), root)
+    verdict = check(
+        model, Policy.for_signer("a@example.com", "https://example.com"), Verifier(root)
+    )
     assert verdict.code == "unsigned"
     assert verdict.to_dict()["trust"] == root.source
     assert root.source in verdict._repr_html_()

@@ -8,15 +8,16 @@ from hashlib import new
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
-from modelseal.verification.managed import TrustedKey
+from verifying import check_by
 from workshop import ARTIFACT, KEYS
 
-from modelseal.admission import several
-from modelseal.admission.verify import check, check_managed
+from modelseal.admission.check import check
 from modelseal.formats.bundle import Bundle, MessageSignature, to_bytes
 from modelseal.policy.rules import Policy
 from modelseal.trust.trust_root import TrustRoot
+from modelseal.verification.believed import TrustedKey
 from modelseal.verification.inspect import inspect
+from modelseal.verification.verifier import Verifier
 
 HASHES = {"P256": "sha256", "P384": "sha384", "P521": "sha512", "RSA": "sha256"}
 ALICE = Policy.for_signer("alice@example.com", "http://127.0.0.1:1")
@@ -40,7 +41,7 @@ def test_a_file_signed_keyless_by_another_key(kind, name, noted, workshop, model
         del bundle["messageSignature"]["messageDigest"]
     signed = model.with_name("model.bin.sigstore.json")
     signed.write_text(json.dumps(bundle))
-    verdict = check(model, ALICE, workshop.trust)
+    verdict = check(model, ALICE, Verifier(workshop.trust))
     assert verdict, verdict.message
     manifest = verdict.manifest
     assert manifest.serialization.hash_type == HASHES[name]
@@ -49,7 +50,7 @@ def test_a_file_signed_keyless_by_another_key(kind, name, noted, workshop, model
     (file,) = said["manifest"]["files"]
     assert file[HASHES[name]] == new(HASHES[name], ARTIFACT).hexdigest()
     model.write_bytes(b"Weights")
-    assert check(model, ALICE, workshop.trust).code == "digest-mismatch"
+    assert check(model, ALICE, Verifier(workshop.trust)).code == "digest-mismatch"
 
 
 @pytest.mark.parametrize("name", KEYS)
@@ -60,9 +61,9 @@ def test_a_file_signed_with_a_managed_key(kind, name, workshop, model):
     model.with_name("model.bin.sigstore.json").write_text(json.dumps(bundle))
     believed = TrustedKey(private.public_key())
     for root in (None, workshop.trust):
-        assert check_managed(model, believed, root)
+        assert check_by(model, believed, root=root)
     model.write_bytes(b"Weights")
-    assert check_managed(model, believed).code == "digest-mismatch"
+    assert check_by(model, believed).code == "digest-mismatch"
 
 
 @pytest.fixture
@@ -80,20 +81,20 @@ def test_a_file_signed_with_an_ed25519_key(ed25519_signed, model, tmp_path):
         b'{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}', "nobody"
     )
     for root in (None, nobody):
-        verdict = check_managed(model, ed25519_signed, root)
+        verdict = check_by(model, ed25519_signed, root=root)
         assert verdict, verdict.message
-    assert several.check_keys(model, [ed25519_signed], 1)
+    assert check_by(model, ed25519_signed)
     model.write_bytes(b"Weights")
-    assert check_managed(model, ed25519_signed).code == "signature-invalid"
+    assert check_by(model, ed25519_signed).code == "signature-invalid"
     folder = tmp_path / "folder"
     folder.mkdir()
     signed = model.with_name("model.bin.sigstore.json")
-    assert check_managed(folder, ed25519_signed, bundle=signed).code == "wrong-kind"
+    assert check_by(folder, ed25519_signed, bundle=signed).code == "wrong-kind"
 
 
 def test_an_ed25519_key_that_did_not_sign(ed25519_signed, model):
     other = TrustedKey(ed25519.Ed25519PrivateKey.generate().public_key())
-    assert check_managed(model, other).code == "signature-invalid"
-    assert check_managed(model, TrustedKey(KEYS["P256"]().public_key())).code in {
+    assert check_by(model, other).code == "signature-invalid"
+    assert check_by(model, TrustedKey(KEYS["P256"]().public_key())).code in {
         "unsupported-digest", "signature-invalid"
     }  # fmt: skip
