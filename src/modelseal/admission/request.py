@@ -74,8 +74,10 @@ def asked(**request: Unpack[Request]) -> Asked:
         FormatError, Undecided: a file cannot be read as what it should be.
     """
     _check_empty(request)
+    trust = _trust(request)
+    trust.check()
     policy = _policy(request)
-    return Asked(policy, verifier_for(policy, _trust(request)))
+    return Asked(policy, verifier_for(policy, trust))
 
 
 def verifier_for(policy: Policy, trust: Trust) -> Verifier:
@@ -124,12 +126,12 @@ def _policy(request: Request) -> Policy:
     if given is None:
         return Policy.for_signers(
             signers,
-            request.get("threshold") or len(signers),
+            request.get("threshold", len(signers)),
             verifier=request.get("verifier", "modelseal"),
             ignore_unsigned=tuple(request.get("ignore_unsigned", ())),
         )
-    settled = ("threshold", "verifier", "ignore_unsigned", "certificate_subject")
-    if signers or any(request.get(name) for name in settled):
+    settled = {"threshold", "verifier", "ignore_unsigned", "certificate_subject"}
+    if signers or settled & request.keys():
         raise UsageError(
             "whose-signature",
             "A policy was given, and beside it what the policy itself says.",

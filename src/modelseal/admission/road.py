@@ -89,12 +89,14 @@ def judge(
         raise
     except ModelSealError as error:
         verdicts.add(None, Refused("", error))
-    believed = believed_by(policy, policy.rule_for(name))
+    rule = policy.rule_for(name)
+    believed = believed_by(policy, rule)
+    one_is_enough = rule is not None and rule.threshold == 1
     for one in bundles:
         verdicts.add(*_authenticated(path, one, verifier, believed, given=bundle is not None))
-        if verdicts.accepted is not None:
-            return verdicts.accepted
-    return verdicts.refusal(verifier.source)
+        if one_is_enough and verdicts.accepted() is not None:
+            break
+    return verdicts.accepted() or verdicts.refusal(verifier.source)
 
 
 class _Case(NamedTuple):
@@ -112,7 +114,6 @@ class _Verdicts:
     """The verdict, as it becomes known from one bundle after the other."""
 
     def __init__(self, case: _Case) -> None:
-        self.accepted: Verdict | None = None
         self._case = case
         self._found: list[Authentic] = []
         self._refused: list[Refused] = []
@@ -122,21 +123,23 @@ class _Verdicts:
         """Take one more bundle into account."""
         if refused is not None:
             self._refused.append(refused)
-        if found is None:
-            return
-        self._found.append(found)
-        agreements = self._agree()
+        if found is not None:
+            self._found.append(found)
+
+    def accepted(self) -> Verdict | None:
+        """Return the yes about a set of the signatures known so far, None if there is none."""
+        agreements = self._agree() if self._found else ()
         if isinstance(agreements, Verdict):
-            return
+            return agreements or None
         for one in agreements:
             if one.manifest not in self._compared:
-                self._compared[one.manifest] = verdict = self._decided(one)
-                if verdict:
-                    self.accepted = verdict
-                    return
+                self._compared[one.manifest] = self._decided(one)
+            if self._compared[one.manifest]:
+                return self._compared[one.manifest]
+        return None
 
     def refusal(self, source: str) -> Verdict:
-        """Return the verdict when all bundles are known and no set of signatures is enough."""
+        """Return the verdict when all bundles are known and there is no yes."""
         if self._compared:
             return next(iter(self._compared.values()))
         refusal = self._agree()

@@ -172,9 +172,7 @@ def _signer(options: Options) -> Signer | None:
 
 def _check_together(options: Options) -> None:
     """Check that the options say one way to sign."""
-    from modelseal.trust import trust_root as trust
-
-    trust.only_one(options.instance, options.trust_config, options.staging or None)
+    only_one(options.instance, options.trust_config, options.staging or None)
     witnessed = options.log or options.timestamp
     named = options.staging or (options.instance, options.trust_config) != (None, None)
     if options.key is None:

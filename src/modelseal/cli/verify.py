@@ -129,6 +129,14 @@ def _check(options: Options) -> None:
     several = len(options.paths) != 1
     if options.bundle is not None and several:
         raise UsageError("one-bundle", "--bundle names the bundle of one model, not of several.")
+    signers = max(len(options.identities), len(options.keys))
+    wanted = signers if options.threshold is None else options.threshold
+    if options.bundle is not None and wanted > 1:
+        raise UsageError(
+            "bad-options",
+            f"--bundle names one signature, and {wanted} signers must have signed.",
+            "Leave out --bundle, or verify one signer at a time.",
+        )
     if len(options.identities) != len(options.issuers):
         raise UsageError("whose-signature", "--identity and --issuer go together.")
 

@@ -23,7 +23,6 @@ from modelseal.signing.plan import Way
 from modelseal.signing.plan import make as make_plan
 from modelseal.trust import fulcio
 from modelseal.trust import signer as who
-from modelseal.trust import trust_root as trust
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -123,7 +122,7 @@ def sign_all(
     Raises:
         UsageError, FormatError, Undecided, SignInNeeded: models before the failing one are signed.
     """
-    trust.only_one(instance, trust_config, staging or None)
+    only_one(instance, trust_config, staging or None)
     if bundle is not None and len(paths) != 1:
         raise UsageError("one-bundle", "--bundle names the bundle of one model, not of several.")
     way = way or Way()

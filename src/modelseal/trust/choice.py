@@ -49,6 +49,16 @@ class Trust(NamedTuple):
         """Return whether anything was asked for, be it the public instance of today."""
         return self != Trust()
 
+    def check(self) -> None:
+        """Check that at most one source is named.
+
+        Raises:
+            UsageError: more than one ("conflicting-trust").
+        """
+        only_one(
+            self.file, self.trusted_root, self.trust_config, self.instance, self.staging or None
+        )
+
     def resolve(self) -> TrustRoot:
         """Return the root to believe.
 
@@ -58,7 +68,7 @@ class Trust(NamedTuple):
         """
         from modelseal.trust import trust_root  # noqa: PLC0415 - 3 ms that a key does without
 
-        trust_root.only_one(self.file, self.trusted_root, self.trust_config, self.instance)
+        self.check()
         if self.file is not None:
             return trust_root.from_any_file(self.file, refresh=self.refresh)
         return trust_root.choose(
@@ -67,4 +77,18 @@ class Trust(NamedTuple):
             instance=self.instance,
             staging=self.staging,
             refresh=self.refresh,
+        )
+
+
+def only_one(*options: object) -> None:
+    """Check that at most one of `options` is given.
+
+    Raises:
+        UsageError: more than one.
+    """
+    if sum(option is not None for option in options) > 1:
+        raise UsageError(
+            "conflicting-trust",
+            "More than one source of trust was given.",
+            "Use one of --trusted-root, --trust-config, --instance and --staging.",
         )

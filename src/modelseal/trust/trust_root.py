@@ -12,6 +12,7 @@ from modelseal.errors import FormatError, UsageError, shown
 from modelseal.files import read_trusted
 from modelseal.formats import trusted_root as trusted_root_format
 from modelseal.formats.strict import as_kind, member, parse_json, parse_proto
+from modelseal.trust.choice import only_one
 
 LIMIT = 4 * 1024 * 1024  # bytes; the public trusted root has some 7 kB
 _WHAT = "trusted root"
@@ -118,20 +119,6 @@ def _no_refresh() -> UsageError:
         "A file cannot be refreshed.",
         "Use --refresh with --instance, --staging or the public instance.",
     )
-
-
-def only_one(*options: object) -> None:
-    """Check that at most one of `options` is given.
-
-    Raises:
-        UsageError: more than one.
-    """
-    if sum(option is not None for option in options) > 1:
-        raise UsageError(
-            "conflicting-trust",
-            "More than one source of trust was given.",
-            "Use one of --trusted-root, --trust-config, --instance and --staging.",
-        )
 
 
 def _parsed(data: bytes, source: str) -> TrustRoot:

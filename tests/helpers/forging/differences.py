@@ -75,7 +75,7 @@ SIGSTORE_PYTHON: Table = {
         "root: log of another host": "checkpoint-mismatch",
         "root: log without host": "checkpoint-mismatch",
     },
-    "timestamps of which none is good, beside a promise that is": {
+    "a timestamp that names a trusted authority and is not good, beside a promise that is": {
         "timestamp: by a stranger": "no-trusted-time",
         "timestamp: by a stranger, with the signer's certificate": "no-trusted-time",
         "timestamp: over other bytes": "no-trusted-time",
@@ -99,7 +99,7 @@ SIGSTORE_PYTHON: Table = {
         "root: timestampAuthorities ends before": "no-trusted-time",
         "root: timestampAuthorities begins after": "no-trusted-time",
         "root: TSA of a stranger": "no-trusted-time",
-        "root: TSA without its root": "no-trusted-time",
+        "root: timestampAuthorities ends at the timestamp": "no-trusted-time",
         (
             "timestamp: one more, after the certificate & root: TSA without its signer"
         ): "certificate-expired",
@@ -129,6 +129,13 @@ SIGSTORE_PYTHON: Table = {
     },
     "a timestamp with a negative nonce": {
         "timestamp: negative nonce": "",
+    },
+    "timestamps beside a promise that is good, where the trusted root names no authority": {
+        "root: timestampAuthorities missing": "",
+        "root: timestampAuthorities empty": "",
+    },
+    "a certificate in a version 1 body in lines of another length": {
+        "body: certificate in long lines": "",
     },
     "a certificate in a version 1 body without the line break at its end": {
         "body: certificate without its last line break": "",
@@ -172,7 +179,6 @@ SIGSTORE_GO: Table = {
     "a body of a version 1 log in another spelling than the log gives it": {
         "body: certificate with text before it": "log-mismatch",
         "body: certificate with another behind it": "log-mismatch",
-        "body: certificate in long lines": "log-mismatch",
         "body: digest in capitals": "bad-digest",
         "body: two signatures": "log-mismatch",
         "body: unknown member": "unknown-member",

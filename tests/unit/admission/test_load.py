@@ -11,7 +11,7 @@ import joblib
 import pytest
 
 import modelseal
-from modelseal.errors import FormatError, PolicyRefused, Unverified, UsageError
+from modelseal.errors import PolicyRefused, UsageError
 
 
 @pytest.fixture(scope="module")
@@ -96,16 +96,16 @@ def test_refusals(own, load, tmp_path):
         return refused.value.code
 
     assert code(PolicyRefused, folder, "mallory@example.com") == "identity-mismatch"
-    assert code(Unverified, folder, bundle=f"{file}.sigstore.json") == "wrong-kind"
-    assert code(Unverified, file, bundle=folder / "model.sig") == "wrong-kind"
+    assert code(PolicyRefused, folder, bundle=f"{file}.sigstore.json") == "wrong-kind"
+    assert code(PolicyRefused, file, bundle=folder / "model.sig") == "wrong-kind"
     assert code(UsageError, tmp_path / "missing") == "not-found"
     (tmp_path / "alias").symlink_to(folder)
-    assert code(Unverified, tmp_path / "alias") == "unsigned"
+    assert code(PolicyRefused, tmp_path / "alias") == "unsigned"
     (folder / "link").symlink_to("model.joblib")
-    assert code(FormatError, folder) == "symlink"
+    assert code(PolicyRefused, folder) == "symlink"
     (folder / "link").unlink()
     (folder / "model.sig").unlink()
-    assert code(Unverified, folder) == "unsigned"
+    assert code(PolicyRefused, folder) == "unsigned"
     file.write_bytes(b"other weights")
     assert code(PolicyRefused, file) == "digest-mismatch"
 
@@ -132,7 +132,7 @@ def test_one_file_whose_name_is_not_utf8(own, load, tmp_path):
     renamed = tmp_path / os.fsdecode(b"model\xff.bin")
     file.rename(renamed)
     with (
-        pytest.raises(FormatError) as caught,
+        pytest.raises(PolicyRefused) as caught,
         load(renamed, bundle=f"{file}.sigstore.json"),
     ):
         pytest.fail("was loaded")

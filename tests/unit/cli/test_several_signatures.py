@@ -162,7 +162,7 @@ def test_inspect_lists_all(keys, model):
     assert "others" not in alone
 
 
-@pytest.mark.parametrize("option", [("--bundle", "model.sig"), ("--trust-stat-cache",)])
+@pytest.mark.parametrize("option", [("--bundle", "model.sig")])
 def test_options_for_one_signer_only(keys, model, option):
     sign(keys, model, "alice")
     two = ("--key", keys / "alice.pub", "--key", keys / "bob.pub")

@@ -43,7 +43,7 @@ def test_a_model_signed_with_a_key(curve):
     key = ec.generate_private_key(curve)
     data = KeySigner(key).statement(PAYLOAD)
     found = authenticate(data, TrustedKey(key.public_key()))
-    assert (found.manifest, found.kind, found.time, found.log_index) == (
+    assert (found.manifest, found.kind, found.time, found.logged) == (
         MANIFEST, "oms", None, None,
     )  # fmt: skip
     assert found.signer.subject == f"sha256:{sha256(keys.public_pem(key.public_key())).hexdigest()}"
@@ -98,10 +98,24 @@ def test_an_altered_statement_is_refused():
 # -- certificates ----------------------------------------------------------------------------------
 
 
+def usage(use: str) -> x509.KeyUsage:
+    names = (
+        "digital_signature", "content_commitment", "key_encipherment", "data_encipherment",
+        "key_agreement", "key_cert_sign", "crl_sign", "encipher_only", "decipher_only",
+    )  # fmt: skip
+    return x509.KeyUsage(**{name: name == use for name in names})
+
+
+CODE_SIGNING = ExtendedKeyUsageOID.CODE_SIGNING
+DIGITAL_SIGNATURE = usage("digital_signature")
+
+
 class Authority:
     """A CA of one's own: root, intermediate, leaf, each with its own validity."""
 
-    def __init__(self, periods=(None, None, None), *, code_signing=True, key_usage=True) -> None:
+    def __init__(
+        self, periods=(None, None, None), *, purposes=(CODE_SIGNING,), leaf_usage=DIGITAL_SIGNATURE
+    ) -> None:
         issuer, self.chain = None, []
         for name, period in zip(("root", "between", "leaf"), periods, strict=True):
             key = ec.generate_private_key(ec.SECP384R1())
@@ -121,14 +135,14 @@ class Authority:
                     x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False
                 )
             )  # fmt: skip
-            if ca or key_usage:
-                builder = builder.add_extension(usage(ca=ca), critical=True)
+            said = usage("key_cert_sign") if ca else leaf_usage
+            if said is not None:
+                builder = builder.add_extension(said, critical=True)
             if issuer:
                 above = x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer[0].public_key())
                 builder = builder.add_extension(above, critical=False)
-            if not ca and code_signing:
-                purpose = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CODE_SIGNING])
-                builder = builder.add_extension(purpose, critical=False)
+            if not ca and purposes:
+                builder = builder.add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
             made = builder.sign(issuer[0] if issuer else key, hashes.SHA384())
             issuer = (key, made)
             self.chain.insert(0, made)
@@ -137,14 +151,6 @@ class Authority:
 
     def signed(self) -> bytes:
         return with_certificate(self.key, (self.leaf,), (self.between,)).statement(PAYLOAD)
-
-
-def usage(*, ca: bool) -> x509.KeyUsage:
-    rest = dict.fromkeys(
-        ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement",
-         "crl_sign", "encipher_only", "decipher_only"), False,
-    )  # fmt: skip
-    return x509.KeyUsage(digital_signature=not ca, key_cert_sign=ca, **rest)
 
 
 def test_a_model_signed_with_a_certificate():
@@ -184,16 +190,44 @@ def test_an_expired_certificate_is_refused_unless_a_trusted_time_says_it_was_val
         data, lambda b: b["verificationMaterial"].update(timestampVerificationData=stamp)
     )
     assert code_of(authenticate, data, believed) == "certificate-expired"  # nobody is trusted
+    assert code_of(authenticate, data, believed, forge.trust) == "not-logged"
+    unlogged = TrustedAuthority((ca.root,), logged=False)
     if code:
-        assert code_of(authenticate, data, believed, forge.trust) == code
+        assert code_of(authenticate, data, unlogged, forge.trust) == code
         return
-    found = authenticate(data, believed, forge.trust)
-    assert found.time < NOW - HALF_AN_HOUR
+    found = authenticate(data, unlogged, forge.trust)
+    assert (found.time < NOW - HALF_AN_HOUR, found.logged, found.until) == (True, None, None)
 
 
-@pytest.mark.parametrize("lacking", ["code_signing", "key_usage"])
-def test_a_certificate_must_be_for_signing_code(lacking):
-    ca = Authority(**{lacking: False})
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"purposes": ()},
+        {"leaf_usage": None},
+        {"purposes": (), "leaf_usage": None},
+        {"purposes": (ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE,)},
+        {"purposes": (ExtendedKeyUsageOID.CLIENT_AUTH, CODE_SIGNING)},
+    ],
+)
+def test_a_certificate_that_does_not_say_what_it_is_for_is_for_anything(said):
+    """As those of the largest set of signed models, by a chain of three without purposes."""
+    ca = Authority(**said)
+    found = authenticate(ca.signed(), TrustedAuthority((ca.root,)))
+    assert (found.signer.subject, found.times, found.logged) == ("CN=leaf", (), None)
+    assert found.until == ca.leaf.not_valid_after_utc
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"purposes": (ExtendedKeyUsageOID.CLIENT_AUTH,)},
+        {"purposes": (ExtendedKeyUsageOID.TIME_STAMPING, ExtendedKeyUsageOID.SERVER_AUTH)},
+        {"leaf_usage": usage("key_encipherment")},
+        {"leaf_usage": usage("key_cert_sign"), "purposes": ()},
+    ],
+)
+def test_a_certificate_for_something_else_than_signing_code(said):
+    ca = Authority(**said)
     assert code_of(authenticate, ca.signed(), TrustedAuthority((ca.root,))) == "certificate-usage"
 
 

@@ -92,7 +92,7 @@ def of_instance(
     Raises:
         UsageError, FormatError, Undecided: more than one is named, no such file, unreachable.
     """
-    trust.only_one(instance, trust_config, staging or None)
+    only_one(instance, trust_config, staging or None)
     from modelseal.signing._sigstore import witnesses  # noqa: PLC0415 - 400 ms
     from modelseal.trust import _sigstore as roots  # noqa: PLC0415 - 400 ms
 

@@ -129,8 +129,8 @@ def check_period(entry: LogEntry, logs: tuple[Log, ...], times: tuple[datetime, 
     """Check that the log of `entry` was trusted when the signature was made.
 
     A promise has a time of its own, which `check_promise` checks. An entry of a version 2 log has
-    none: what counts is when others saw the signature, or now if nobody did. So the key of a log
-    that was withdrawn cannot vouch for what was signed later.
+    none: what counts is that others saw the signature while the log was trusted, or that it is
+    trusted now if nobody did. So the key of a log that was withdrawn vouches for nothing later.
 
     Raises:
         Unverified: it was not ("log-expired").
@@ -138,7 +138,7 @@ def check_period(entry: LogEntry, logs: tuple[Log, ...], times: tuple[datetime, 
     if entry.promise is not None:
         return
     times = times or (datetime.now(UTC),)
-    if not any(all(log.period.covers(time) for time in times) for log in logs):
+    if not any(log.period.covers(time) for log in logs for time in times):
         raise Unverified("log-expired", "The log was not trusted when it took the signature.")
 
 
