@@ -172,6 +172,8 @@ def _signer(options: Options) -> Signer | None:
 
 def _check_together(options: Options) -> None:
     """Check that the options say one way to sign."""
+    from modelseal.trust.choice import only_one
+
     only_one(options.instance, options.trust_config, options.staging or None)
     witnessed = options.log or options.timestamp
     named = options.staging or (options.instance, options.trust_config) != (None, None)

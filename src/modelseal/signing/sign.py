@@ -23,6 +23,7 @@ from modelseal.signing.plan import Way
 from modelseal.signing.plan import make as make_plan
 from modelseal.trust import fulcio
 from modelseal.trust import signer as who
+from modelseal.trust.choice import only_one
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

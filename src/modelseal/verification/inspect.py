@@ -17,8 +17,8 @@ from modelseal.model.bundles import is_bundle_name
 from modelseal.model.find import find_bundles
 from modelseal.trust import fulcio
 from modelseal.verification import certificate_info
-from modelseal.verification.claim import claimed_digest
 from modelseal.verification.checks import timestamps
+from modelseal.verification.claim import claimed_digest
 from modelseal.verification.expiry import expiry
 
 if TYPE_CHECKING:

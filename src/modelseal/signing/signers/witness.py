@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from modelseal import files
 from modelseal.errors import FormatError, ModelSealError, Undecided, Unverified
 from modelseal.trust import trust_root as trust
+from modelseal.trust.choice import only_one
 from modelseal.verification.checks import content
 from modelseal.verification.verifier import Verifier
 
