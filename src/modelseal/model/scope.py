@@ -137,10 +137,11 @@ def bundles_in(folder: Path, given: Path | None = None) -> frozenset[str]:
 def check_ignored(models: Sequence[Path], ignored: Iterable[Path]) -> None:
     """Check that each path to leave out is inside one of the folders `models`.
 
-    One that leaves nothing out is a mistake: what it was to leave out would be signed.
+    One that can leave nothing out is a mistake: what it was to leave out would be signed. It need
+    not exist, so that one command fits models with and without it.
 
     Raises:
-        UsageError: it is somewhere else, does not exist, or is a pattern ("bad-ignored-path").
+        UsageError: it is somewhere else, or is a pattern ("bad-ignored-path").
     """
     for path in ignored:
         found = {name for model in models for name in names_in(model, (path,))}
@@ -148,8 +149,6 @@ def check_ignored(models: Sequence[Path], ignored: Iterable[Path]) -> None:
             raise _bad_ignored_path(path, "is a pattern, and each path is left out as it is")
         if not found:
             raise _bad_ignored_path(path, *_elsewhere(models, path))
-        if not exists(path):
-            raise _bad_ignored_path(path, "does not exist")
 
 
 def _elsewhere(models: Sequence[Path], path: Path) -> tuple[str, str]:

@@ -118,7 +118,7 @@ def test_names_that_no_tool_prints_are_not_signed_from_a_list_either(place):
     assert (done.exit_code, "name-not-printable" in done.output) == (1, True)
 
 
-@pytest.mark.parametrize("path", ["", "sub/x", "model", "model/nothing", "model/*", "/etc"])
+@pytest.mark.parametrize("path", ["", "sub/x", "model", "model/*", "/etc"])
 def test_a_path_that_leaves_nothing_out_is_wrong_usage(place, monkeypatch, path):
     for command in (("sign", "--key", "k.key"), ("digest",)):
         done = run(*command, "model", "--ignore-path", path)
