@@ -9,6 +9,7 @@ from modelseal.errors import shown
 from modelseal.policy.rules import version_digests
 from modelseal.policy.signers import AcceptedAuthority, AcceptedIdentity
 from modelseal.policy.verdict import NOTE, Check
+from modelseal.policy.workflows import CLAIMS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from modelseal.trust.signer import Signer
     from modelseal.verification.authentic import Authentic
 
+_OF_A_RUN = {"source-repository-uri", "build-config-uri", "source-repository-ref", *CLAIMS.values()}
 _NAMED = 3  # accepted signers, or paths, named in a sentence
 
 
@@ -58,15 +60,28 @@ def stranger(found: Signer, accepted: Sequence[AcceptedSigner]) -> Reason:
 
 
 def _other_identity(found: Signer, expected: AcceptedIdentity) -> Reason:
-    if found.subject == expected.identity:
+    if not expected.covers(found.subject):
+        code, want, got = "identity-mismatch", str(expected.identity), found.subject
+        what = "The signer"
+    elif found.issuer != expected.issuer:
         code, want, got = "issuer-mismatch", expected.issuer, found.issuer
         what = "The signer's issuer"
     else:
-        code, want, got = "identity-mismatch", expected.identity, found.subject
-        what = "The signer"
+        return _other_run(found, expected)
     message = f"{what} is '{shown(got)}', not '{shown(want)}'."
     hint = "Ask who released the model; accept another signer only if you know."
     return Reason("signer", code, message, hint)
+
+
+def _other_run(found: Signer, expected: AcceptedIdentity) -> Reason:
+    """Return the reason when the claims of a certificate are not those of the workflow."""
+    said = ", ".join(f"{name} {shown(value)}" for name, value in found.claims if name in _OF_A_RUN)
+    message = (
+        f"The signer {named(found)} is not a run of {shown(str(expected.workflow))}: its "
+        f"certificate says {said or 'nothing about a workflow'}."
+    )
+    hint = "Ask who released the model; accept another workflow only if you know what it does."
+    return Reason("signer", "identity-mismatch", message, hint)
 
 
 def with_known(hint: str, code: str, known: Sequence[AcceptedSigner]) -> str:

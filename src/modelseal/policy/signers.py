@@ -8,11 +8,14 @@ from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from modelseal.errors import UsageError, shown
+from modelseal.policy.patterns import Glob, Regex, check_owned
 from modelseal.trust import keys
 
 if TYPE_CHECKING:
     from cryptography import x509
 
+    from modelseal.policy.workflows import Workflow
     from modelseal.trust.signature import PublicKey
     from modelseal.trust.signer import Signer
 
@@ -21,19 +24,44 @@ SUBJECT_NAME = "subject-alternative-name"  # the claim with another name of a ce
 
 @dataclass(frozen=True)
 class AcceptedIdentity:
-    """An identity and the OIDC issuer that vouches for it, both compared exactly."""
+    """An identity, or a pattern over identities, and the OIDC issuer that vouches for it.
+
+    Text is compared exactly. With a `workflow` the claims of the certificate must be those of such
+    a run, and then the identity may be left out.
+
+    Raises:
+        UsageError: neither is given, no issuer, or a pattern that is too loose.
+    """
 
     name: str
-    identity: str
+    identity: str | Glob | Regex | None
     issuer: str
+    workflow: Workflow | None = None
+
+    def __post_init__(self) -> None:
+        if not self.issuer or not (self.identity or self.workflow):
+            message = f"The signer '{shown(self.name)}' needs an identity and its issuer."
+            raise UsageError("whose-signature", message, "Give --identity and --issuer.")
+        if isinstance(self.identity, Glob | Regex):
+            check_owned(self.identity)
 
     def accepts(self, signer: Signer) -> bool:
         """Return whether `signer` is this one."""
-        wanted = ("identity", self.identity, self.issuer)
-        return (signer.kind, signer.subject, signer.issuer) == wanted
+        if signer.kind != "identity" or signer.issuer != self.issuer:
+            return False
+        if not self.covers(signer.subject):
+            return False
+        return self.workflow is None or self.workflow.accepts(signer)
+
+    def covers(self, subject: str) -> bool:
+        """Return whether `subject` is the identity, or one that the pattern is about."""
+        if isinstance(self.identity, Glob | Regex):
+            return self.identity.matches(subject)
+        return self.identity in {subject, None}
 
     def __str__(self) -> str:
-        return f"{self.identity} ({self.issuer})"
+        who = [str(one) for one in (self.identity, self.workflow) if one is not None]
+        return f"{', '.join(who)} ({self.issuer})"
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,7 @@ _CLAIMS = {
     20: "build-trigger",
     21: "run-invocation-uri",
     22: "source-repository-visibility",
+    23: "deployment-environment",
 }
 
 

@@ -95,16 +95,24 @@ def load_certificates(path: Path) -> tuple[x509.Certificate, ...]:
     Raises:
         UsageError, FormatError, Undecided: missing, no certificates, unreadable.
     """
+    pem = files.read_trusted(path, LIMIT, "certificate")
+    return parse_certificates(pem, f"'{shown(str(path))}'")
+
+
+def parse_certificates(pem: bytes, name: str = "The PEM text") -> tuple[x509.Certificate, ...]:
+    """Return the certificates in `pem`, in their order; `name` is for errors.
+
+    Raises:
+        FormatError: there is none, or too many.
+    """
     from cryptography import x509  # noqa: PLC0415 - 20 ms that a key need not pay
 
-    pem = files.read_trusted(path, LIMIT, "certificate")
     try:
         found = tuple(x509.load_pem_x509_certificates(pem))
     except ValueError as error:
-        message = f"'{shown(str(path))}' has no certificate."
-        raise FormatError("bad-certificate", message) from error
+        raise FormatError("bad-certificate", f"{name} has no certificate.") from error
     if len(found) > _MAX_CERTIFICATES:
-        raise FormatError("too-many", f"'{shown(str(path))}' has too many certificates.")
+        raise FormatError("too-many", f"{name} has too many certificates.")
     return found
 
 
