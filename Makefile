@@ -54,6 +54,7 @@ coverage: $(STAMP)
 
 docs: $(STAMP)
 	$(BIN)/python scripts/make_cli_docs.py
+	$(BIN)/python scripts/make_policy_docs.py
 
 notebook: $(STAMP)
 	$(BIN)/python scripts/run_notebook.py examples/sign-and-serve.ipynb

@@ -35,12 +35,14 @@ _TEXTS = frozenset(
 )
 _TEXT_NAMES = frozenset(("README", "LICENSE", "NOTICE", "VERSION", "MLmodel"))
 _EXECUTABLE = (b"\x7fELF", b"MZ", b"#!", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
-_ZIPS = {".npz": "npz", ".keras": "keras"}
-_MAGIC = (
-    (b"GGUF", "gguf"),
-    (b"\x93NUMPY", "numpy"),
-    (b"\x89HDF\r\n\x1a\n", "hdf5"),
+_MAGIC = (  # where it is, what it is
+    (0, b"GGUF", "gguf"),
+    (0, b"\x93NUMPY", "numpy"),
+    (0, b"\x89HDF\r\n\x1a\n", "hdf5"),
+    (0, b"PK\x03\x04", "zip"),
+    (4, b"TFL3", "tflite"),
 )
+_ZIPS = {(".npz", "zip"): "npz", (".keras", "zip"): "keras"}
 # Protocol buffers have no magic number: the tag of their first field, and a name.
 _PROTOCOL_BUFFERS = {
     ".onnx": (b"\x08", "onnx"),
@@ -51,30 +53,32 @@ _PROTOCOL_BUFFERS = {
 
 def format_of(name: str, head: bytes) -> str:
     """Return which of `FORMATS` the file `name` has that begins with `head`."""
-    path = PurePosixPath(name)
-    suffix = path.suffix.lower()
+    suffix = PurePosixPath(name).suffix.lower()
     if suffix in _CODE or head.startswith(_EXECUTABLE):
         return "code"
     if suffix in _PICKLES or _is_pickle(head):
         return "pickle"
-    for magic, found in _MAGIC:
-        if head.startswith(magic):
-            return found
-    if head.startswith(b"PK\x03\x04"):
-        return _ZIPS.get(suffix, "zip")
-    if head[4:8] == b"TFL3":
-        return "tflite"
+    return _by_magic(suffix, head) or _as_text(name, head) or OTHER
+
+
+def _by_magic(suffix: str, head: bytes) -> str | None:
+    for place, magic, found in _MAGIC:
+        if head.startswith(magic, place):
+            return _ZIPS.get((suffix, found), found)
     if _is_safetensors(head):
         return "safetensors"
-    tags, found = _PROTOCOL_BUFFERS.get(suffix, (b"", OTHER))
-    if head[:1] and head[:1] in tags:
-        return found
+    tags, found = _PROTOCOL_BUFFERS.get(suffix, (b"", ""))
+    return found if head[:1] and head[:1] in tags else None
+
+
+def _as_text(name: str, head: bytes) -> str | None:
     if not _is_text(head):
-        return OTHER
+        return None
     if head.lstrip()[:1] in {b"{", b"["}:
         return "json"
-    # A pickle of protocol 0 is text too: only what nobody unpickles by its name.
-    return "text" if suffix in _TEXTS or path.name in _TEXT_NAMES else OTHER
+    # A pickle of protocol 0 is text too: only what nobody unpickles, by its name.
+    path = PurePosixPath(name)
+    return "text" if path.suffix.lower() in _TEXTS or path.name in _TEXT_NAMES else None
 
 
 def of_open_file(file: OpenFile) -> str:

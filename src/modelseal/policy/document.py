@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from modelseal.errors import FormatError, UsageError, shown
 from modelseal.files import read_trusted
-from modelseal.formats.strict import parse_json
+from modelseal.formats.strict import as_kind, parse_json
 from modelseal.policy import schema
 from modelseal.policy.patterns import Glob, Regex
 from modelseal.policy.reading import HINT, Reader
@@ -82,12 +82,8 @@ def parse(text: str, folder: Path) -> Policy:
         FormatError: not exactly the document above; the message has the line.
         UsageError, Undecided: a file that the policy names is missing, or cannot be read.
     """
-    if text.lstrip()[:1] == "{":  # no TOML begins like that
-        document = parse_json(text.encode(), what="policy", limit=LIMIT)
-        if not isinstance(document, dict):
-            raise FormatError("bad-policy", "The policy is not an object.", HINT)
-    else:
-        document = _parse_toml(text)
+    is_json = text.lstrip()[:1] == "{"  # no TOML begins like that
+    document = _parse_json(text) if is_json else _parse_toml(text)
     return _Builder(Reader(text), folder).policy(document)
 
 
@@ -97,6 +93,16 @@ def _parse_toml(text: str) -> dict[str, Any]:
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         message = f"The policy is not TOML: {shown(str(error))}."
         raise FormatError("bad-policy", message, HINT) from error
+
+
+def _parse_json(text: str) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = as_kind(
+            parse_json(text.encode(), what="policy", limit=LIMIT), dict, what="policy"
+        )
+    except FormatError as error:
+        raise FormatError("bad-policy", error.message, HINT) from error
+    return found
 
 
 class _Builder:
@@ -120,7 +126,7 @@ class _Builder:
         )
         rules, revoked = self._each(Rule, found, "rule"), self._each(Revocation, found, "revoked")
         return self._made(
-            (), Policy, signers=signers, rules=rules, revoked=revoked,
+            (), None, Policy, signers=signers, rules=rules, revoked=revoked,
             runtimes=found.get("mlserver", {}).get("runtimes", ()),
             trust_root=self._folder / trust["root"] if "root" in trust else None,
             verifier=trust.get("verifier", "modelseal"),
@@ -137,7 +143,7 @@ class _Builder:
 
     def _each(self, kind: Callable[..., T], found: dict[str, Any], name: str) -> tuple[T, ...]:
         tables = enumerate(found.get(name, ()))
-        return tuple(self._made((name, number), kind, **table) for number, table in tables)
+        return tuple(self._made((name, number), None, kind, **table) for number, table in tables)
 
     def _signer(self, name: str, table: dict[str, Any]) -> AcceptedSigner:
         place = ("signers", name)
@@ -152,11 +158,11 @@ class _Builder:
         for key in table:
             if key not in allowed:
                 message = f"The policy has '{key}' beside '{allowed[0]}', where it means nothing"
-                self._reader.fail(place, key, message)
+                raise self._reader.error(place, key, message)
         logged = table.get("logged", True)
         if allowed is _KEY:
-            key = self._read(place, "public_key", table, signature.load_pem)
-            return AcceptedKey(name, key, logged)
+            public = self._read(place, "public_key", table, signature.load_pem)
+            return AcceptedKey(name, public, logged)
         if allowed is _CERTIFICATE:
             roots = self._read(place, "certificate_chain", table, keys.parse_certificates)
             return AcceptedAuthority(name, roots, table.get("certificate_subject"), logged)
@@ -167,23 +173,22 @@ class _Builder:
             given = [key for key in several if key in table]
             if len(given) > 1:
                 message = f"The policy has '{given[1]}' beside '{given[0]}': give one of them"
-                self._reader.fail(place, given[1], message)
+                raise self._reader.error(place, given[1], message)
         platform = next((key for key in PLATFORMS if key in table), None)
         workflow, issuer = None, table.get("issuer", "")
         if platform is not None:
             issuer = issuer or ISSUERS[platform]
             run = table[platform]
-            workflow = self._made((*place, platform), Workflow, platform=platform, **run)
-        identity = next((self._pattern(key, table, place) for key in _PATTERNS if key in table), None)
+            workflow = self._made(place, platform, Workflow, platform=platform, **run)
+        identity = None
+        for key in table.keys() & _PATTERNS:
+            identity = self._made(place, key, _PATTERNS[key], table[key])
         if identity is None and workflow is None:
             kinds = ", ".join((*_PATTERNS, *PLATFORMS, "public_key, certificate_chain"))
-            self._reader.fail(place, None, f"[signers.{shown(name)}] has none of {kinds}")
+            raise self._reader.error(place, None, f"[signers.{shown(name)}] has none of {kinds}")
         if not issuer:
-            self._reader.fail(place, None, f"[signers.{shown(name)}] has no 'issuer'")
-        return self._made(place, AcceptedIdentity, name, identity, issuer, workflow)
-
-    def _pattern(self, key: str, table: dict[str, Any], place: Place) -> str | Glob | Regex:
-        return self._made((*place, key), _PATTERNS[key], table[key])
+            raise self._reader.error(place, None, f"[signers.{shown(name)}] has no 'issuer'")
+        return self._made(place, None, AcceptedIdentity, name, identity, issuer, workflow)
 
     def _read(
         self, place: Place, key: str, table: dict[str, Any], parse: Callable[[bytes], T]
@@ -201,10 +206,18 @@ class _Builder:
             return parse(pem)
         except FormatError as error:
             message = f"The '{key}' of '{shown(str(place[-1]))}': {error.message.removesuffix('.')}"
-            self._reader.fail(place, key, message, error.hint)
+            raise self._reader.error(place, key, message, error.hint) from error
 
-    def _made(self, place: Place, make: Callable[..., T], *values: object, **named: object) -> T:
-        """Return what `make` makes of the values, whose own checks name no line.
+    def _made(
+        self,
+        place: Place,
+        key: str | None,
+        make: Callable[..., T],
+        /,
+        *values: object,
+        **named: object,
+    ) -> T:
+        """Return what `make` makes of the values of `key`, whose own checks name no line.
 
         Raises:
             FormatError: they do not go together.
@@ -213,4 +226,4 @@ class _Builder:
             return make(*values, **named)
         except UsageError as error:
             message = error.message.removesuffix(".")
-            self._reader.fail(place, None, message, f"{error.hint} {HINT}")
+            raise self._reader.error(place, key, message, f"{error.hint} {HINT}") from error

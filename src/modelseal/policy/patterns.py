@@ -120,11 +120,12 @@ class Regex:
         return "".join(found)
 
     def matches(self, text: str) -> bool:
-        """Return whether the pattern covers all of `text`, which begins with its literal part.
+        """Return whether the pattern covers all of `text`, which begins with the literal owner.
 
         The latter holds for each alternative, also of `https://host/owner/a|.*`.
         """
-        if len(text) > _LONGEST or not text.startswith(self.literal):
+        owner = _OWNED.match(self.literal)
+        if len(text) > _LONGEST or not text.startswith(owner[0] if owner else ""):
             return False
         return _compiled(self._whole).isinstance_python(text)
 

@@ -7,6 +7,7 @@ Keys and certificates are written out, so that what is printed needs no other fi
 from __future__ import annotations
 
 import json
+import re
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from modelseal.policy.signers import AcceptedAuthority, AcceptedSigner
     from modelseal.policy.workflows import Workflow
 
+_PEM = re.compile(r"(-----(BEGIN|END) [A-Z ]+-----\n|[A-Za-z0-9+/=]+\n)+")
 _UNITS = (("w", 604_800), ("d", 86_400), ("h", 3600), ("s", 1))  # seconds
 
 
@@ -144,8 +146,8 @@ def _value(value: object) -> str:
         return f"[{', '.join(_value(one) for one in value)}]"
     if isinstance(value, datetime):
         return _moment(value)
-    if isinstance(value, str) and "\n" in value and '"""' not in value and "\\" not in value:
-        return f'"""\n{value}"""'  # PEM
+    if isinstance(value, str) and _PEM.fullmatch(value):
+        return f'"""\n{value}"""'
     # TOML's basic strings have JSON's escapes, and one for DEL, which JSON lets pass.
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 

@@ -6,12 +6,12 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime, time, timedelta
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from modelseal.errors import FormatError, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from modelseal.policy.schema import Key
 
@@ -29,7 +29,7 @@ class Reader:
     """Turns tables into Python values; keeps the text only to name lines in errors."""
 
     def __init__(self, text: str) -> None:
-        self._text = text
+        self._document = text
 
     def table(self, value: object, keys: Mapping[str, Key], place: Place) -> dict[str, Any]:
         """Return the table `value` with its values as tuples, times and so on.
@@ -38,13 +38,13 @@ class Reader:
             FormatError: it has not just these keys, or a value of another kind.
         """
         if not isinstance(value, dict):
-            self.fail(place[:-1], place[-1], f"{_shown_key(place[-1])} must be a table")
+            raise self.error(place[:-1], place[-1], f"{_shown_key(place[-1])} must be a table")
         for name in value:
             if name not in keys:
-                self._unknown(name, keys, place)
+                raise self._unknown(name, keys, place)
         for name, key in keys.items():
             if key.required and name not in value:
-                self.fail(place, None, f"{_shown_place(place)} has no '{name}'")
+                raise self.error(place, None, f"{_shown_place(place)} has no '{name}'")
         return {name: self._value(one, keys[name], (*place, name)) for name, one in value.items()}
 
     def check_name(self, name: str, known: Iterable[str], place: Place, key: str) -> None:
@@ -55,115 +55,130 @@ class Reader:
         """
         known = list(known)
         if name not in known:
-            said = f"The signer '{shown(name)}' is not defined{_nearest(name, known)}"
-            self.fail(place, key, said)
+            message = f"The signer '{shown(name)}' is not defined"
+            raise self.error(place, key, message, near=_nearest(name, known))
 
-    def fail(self, place: Place, key: str | int | None, message: str, hint: str = HINT) -> NoReturn:
-        """Raise the error `message` about `key` of the table at `place`, with its line.
+    def error(
+        self, place: Place, key: str | int | None, message: str, hint: str = HINT, near: str = ""
+    ) -> FormatError:
+        """Return the error `message` about `key` of the table at `place`, with its line.
 
-        Raises:
-            FormatError: always.
+        `near` says what may have been meant.
         """
-        line = _line_of(self._text, place, None if key is None else str(key))
+        line = _line_of(self._document, place, None if key is None else str(key))
         suffix = f" (line {line})" if line else ""
-        raise FormatError("bad-policy", f"{message}{suffix}.", hint)
+        return FormatError("bad-policy", f"{message}{suffix}{near}.", hint)
 
-    def _unknown(self, name: str, keys: Iterable[str], place: Place) -> NoReturn:
+    def _unknown(self, name: str, keys: Iterable[str], place: Place) -> FormatError:
         where = f" of {_shown_place(place)}" if place else ""
-        message = f"The policy has an unknown key '{shown(name)}'{where}{_nearest(name, keys)}"
-        self.fail(place, name, message)
+        message = f"The policy has an unknown key '{shown(name)}'{where}"
+        return self.error(place, name, message, near=_nearest(name, keys))
 
-    def _value(self, value: object, key: Key, place: Place) -> Any:
+    def _value(self, value: object, key: Key, place: Place) -> object:
         """Return `value` as what the schema says of `key`."""
-        match key.kind:
-            case "table":
-                return self.table(value, key.table or {}, place)
-            case "tables":
-                items = self._list(value, place, "tables, [[...]]")
-                return [self.table(one, key.table or {}, (*place, n)) for n, one in items]
-            case "named tables":
-                tables = self._kind(value, dict, place, "a table")
-                return {n: self.table(one, key.table or {}, (*place, n)) for n, one in tables.items()}
-            case "texts":
-                return self._texts(value, key, place)
-            case "text or texts":
-                return self._texts([value] if isinstance(value, str) else value, key, place)
-            case "text":
-                return self._text_value(value, key, place)
-            case "integer":
-                number = self._kind(value, int, place, "an integer")
-                if number < 0:
-                    self._wrong(place, "must not be negative")
-                return self._chosen(number, key, place)
-            case "boolean":
-                return self._kind(value, bool, place, "true or false")
-            case "moment":
-                return self._moment(value, place)
-            case _:
-                text = self._text_value(value, key, place)
-                return timedelta(seconds=int(text[:-1]) * _UNITS[text[-1]])
+        read: Callable[[object, Key, Place], object] = {
+            "table": self._table,
+            "tables": self._tables,
+            "named tables": self._named_tables,
+            "text": self._text,
+            "texts": self._texts,
+            "text or texts": self._text_or_texts,
+            "integer": self._integer,
+            "boolean": self._boolean,
+            "moment": self._moment,
+            "duration": self._duration,
+        }[key.kind]
+        return read(value, key, place)
+
+    def _table(self, value: object, key: Key, place: Place) -> dict[str, Any]:
+        return self.table(value, key.table or {}, place)
+
+    def _tables(self, value: object, key: Key, place: Place) -> list[dict[str, Any]]:
+        items = self._list(value, place, "tables, [[...]]")
+        return [self._table(one, key, (*place, number)) for number, one in enumerate(items)]
+
+    def _named_tables(self, value: object, key: Key, place: Place) -> dict[str, dict[str, Any]]:
+        if not isinstance(value, dict):
+            raise self._wrong(place, "must be a table")
+        return {name: self._table(one, key, (*place, name)) for name, one in value.items()}
+
+    def _text_or_texts(self, value: object, key: Key, place: Place) -> tuple[str, ...]:
+        return self._texts([value] if isinstance(value, str) else value, key, place)
 
     def _texts(self, value: object, key: Key, place: Place) -> tuple[str, ...]:
         what = "a list of strings, at least one"
         items = self._list(value, place, what)
-        if not items:
-            self._wrong(place, f"must be {what}")
-        return tuple(self._text_value(one, key, place, what) for _, one in items)
+        if not items or not all(isinstance(one, str) for one in items):
+            raise self._wrong(place, f"must be {what}")
+        return tuple(self._text(one, key, place) for one in items)
 
-    def _text_value(self, value: object, key: Key, place: Place, what: str = "a string") -> str:
-        text = self._kind(value, str, place, what)
-        if not text:
-            self._wrong(place, f"must be {what}, not an empty one")
-        if key.pattern and not re.fullmatch(key.pattern, text):
-            self._wrong(place, f"must not be '{shown(text)}': {_pattern_text(key)}")
-        chosen: str = self._chosen(text, key, place)
-        return chosen
-
-    def _chosen(self, value: Any, key: Key, place: Place) -> Any:
-        if key.choices and value not in key.choices:
-            known = ", ".join(str(one) for one in key.choices)
-            near = _nearest(str(value), [str(one) for one in key.choices])
-            choices = f"must be {known}" if len(key.choices) == 1 else f"must be one of {known}"
-            self._wrong(place, f"{choices}, not '{shown(str(value))}'{near}")
+    def _text(self, value: object, key: Key, place: Place) -> str:
+        if not isinstance(value, str) or not value:
+            raise self._wrong(place, "must be a string" + ", not an empty one" * (value == ""))
+        if key.pattern and not re.fullmatch(key.pattern, value):
+            raise self._wrong(place, f"must not be '{shown(value)}': {_pattern_text(key)}")
+        self._check_choice(value, key, place)
         return value
 
-    def _moment(self, value: object, place: Place) -> datetime:
+    def _integer(self, value: object, key: Key, place: Place) -> int:
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise self._wrong(place, "must be an integer")
+        if value < 0:
+            raise self._wrong(place, "must not be negative")
+        self._check_choice(value, key, place)
+        return value
+
+    def _boolean(self, value: object, _key: Key, place: Place) -> bool:
+        if not isinstance(value, bool):
+            raise self._wrong(place, "must be true or false")
+        return value
+
+    def _duration(self, value: object, key: Key, place: Place) -> timedelta:
+        text = self._text(value, key, place)
+        return timedelta(seconds=int(text[:-1]) * _UNITS[text[-1]])
+
+    def _moment(self, value: object, _key: Key, place: Place) -> datetime:
         """Return a time, UTC; a date is its first moment, as the end of a period its last."""
-        if isinstance(value, str):
-            value = self._parsed_moment(value, place)
-        if isinstance(value, datetime):
-            if value.tzinfo is None:
-                self._wrong(place, "must have a time zone, such as a Z at the end")
-            return value.astimezone(UTC)
-        if isinstance(value, date):
-            last = place[-1] == "not_after"
-            return datetime.combine(value, _END_OF_DAY if last else time(0, tzinfo=UTC))
-        self._wrong(place, "must be a date or a time, such as 2026-01-31 or 2026-01-31T12:00:00Z")
+        found = _parsed_moment(value) if isinstance(value, str) else value
+        if isinstance(found, datetime):
+            if found.tzinfo is None:
+                raise self._wrong(place, "must have a time zone, such as a Z at the end")
+            return found.astimezone(UTC)
+        if not isinstance(found, date):
+            what = "a date or a time, such as 2026-01-31 or 2026-01-31T12:00:00Z"
+            raise self._wrong(place, f"must be {what}")
+        last = place[-1] == "not_after"
+        return datetime.combine(found, _END_OF_DAY if last else time(0, tzinfo=UTC))
 
-    def _parsed_moment(self, text: str, place: Place) -> date:
-        for parse in (date.fromisoformat, datetime.fromisoformat):
-            try:
-                return parse(text)
-            except ValueError:
-                continue
-        self._wrong(place, f"must be a date or a time, not '{shown(text)}'")
-
-    def _list(self, value: object, place: Place, what: str) -> list[tuple[int, object]]:
-        items: list[object] = self._kind(value, list, place, what)
-        return list(enumerate(items))
-
-    def _kind(self, value: object, kind: type[Any], place: Place, what: str) -> Any:
-        if type(value) is not kind:  # True is no integer
-            self._wrong(place, f"must be {what}")
+    def _list(self, value: object, place: Place, what: str) -> list[object]:
+        if not isinstance(value, list):
+            raise self._wrong(place, f"must be {what}")
         return value
 
-    def _wrong(self, place: Place, message: str) -> NoReturn:
-        self.fail(place[:-1], place[-1], f"The policy's {_shown_key(place[-1])} {message}")
+    def _check_choice(self, value: object, key: Key, place: Place) -> None:
+        if key.choices and value not in key.choices:
+            known = [str(one) for one in key.choices]
+            word = "must be" if len(known) == 1 else "must be one of"
+            message = f"{word} {', '.join(known)}, not '{shown(str(value))}'"
+            raise self._wrong(place, message, _nearest(str(value), known))
+
+    def _wrong(self, place: Place, message: str, near: str = "") -> FormatError:
+        message = f"The policy's {_shown_key(place[-1])} {message}"
+        return self.error(place[:-1], place[-1], message, near=near)
+
+
+def _parsed_moment(text: str) -> date | None:
+    for parse in (date.fromisoformat, datetime.fromisoformat):
+        try:
+            return parse(text)
+        except ValueError:
+            continue
+    return None
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
     close = get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f"; did you mean '{close[0]}'?" if close else ""
+    return f"; did you mean '{close[0]}'" if close else ""
 
 
 def _pattern_text(key: Key) -> str:

@@ -50,6 +50,9 @@ class Rule:
     - `digests`: the accepted versions, as `version_digests` names them; if empty, any.
     - `rollback`: "deny" never accepts a version signed before the newest that was accepted.
     - `mode`: "warn" accepts what the rule refuses, and says so.
+
+    Raises:
+        UsageError: a threshold that nobody can reach, or a time that makes no sense.
     """
 
     models: tuple[str, ...]
@@ -71,6 +74,11 @@ class Rule:
         if not 1 <= self.threshold <= count:
             message = f"A threshold of {self.threshold} makes no sense with {count} signers."
             raise UsageError("bad-threshold", message, "It is 1 to as many as are given.")
+        _check_times(self.not_before, self.not_after)
+        age = self.max_age
+        if age is not None and (age.microseconds or age.total_seconds() <= 0):
+            message = "The max_age of a rule must be a number of seconds, at least one."
+            raise UsageError("bad-policy", message, "Leave it out, or give more.")
 
     @property
     def needs_time(self) -> bool:
@@ -95,6 +103,9 @@ class Revocation:
     or of one file in it; `signer` names an accepted signer, `identity` is the exact subject of one
     signature; `key` is a fingerprint, "sha256:HEX". `not_before` and `not_after` are about the
     trusted times of the signature, inclusive; a signature without any may be from then.
+
+    Raises:
+        UsageError: nothing is given ("bad-revocation"), or a time has no time zone.
     """
 
     reason: str
@@ -114,6 +125,7 @@ class Revocation:
         if all(one is None for one in given):
             message = "A revocation must say what is revoked."
             raise UsageError("bad-revocation", message, "Give a digest, a signer, a key or a time.")
+        _check_times(self.not_before, self.not_after)
 
     def revokes(self, signature: Authentic, accepted: Sequence[AcceptedSigner]) -> bool:
         """Return whether `signature` no longer counts; `accepted` are the signers of the policy."""
@@ -137,6 +149,16 @@ class Revocation:
         before = self.not_after is not None and signature.times[0] > self.not_after
         after = self.not_before is not None and signature.times[0] < self.not_before
         return not before and not after
+
+
+def _check_times(*times: datetime | None) -> None:
+    """Check that times can be compared with those of signatures.
+
+    Raises:
+        UsageError: one has no time zone.
+    """
+    if any(time is not None and time.tzinfo is None for time in times):
+        raise UsageError("bad-policy", "A time of the policy has no time zone.", "Give it in UTC.")
 
 
 def digests_of(signature: Authentic) -> frozenset[str]:

@@ -69,9 +69,7 @@ SIGNER: dict[str, Key] = {
     "identity_glob": Key(
         "text", "`*` is any text without `/` and `@`, `**` without `@`. Literal up to the owner."
     ),
-    "identity_regex": Key(
-        "text", "RE2 syntax, over the whole identity. Literal up to the owner."
-    ),
+    "identity_regex": Key("text", "RE2 syntax, over the whole identity. Literal up to the owner."),
     "issuer": Key(
         "text", "The OIDC issuer, compared exactly. With `github` or `gitlab` the public one."
     ),
@@ -185,29 +183,32 @@ def _value(key: Key) -> dict[str, Any]:
 
 
 def _type(key: Key) -> dict[str, Any]:
-    text: dict[str, Any] = {"type": "string", "minLength": 1}
+    table = _object(key.table or {})
+    types: dict[str, dict[str, Any]] = {
+        "text": _text(key),
+        "texts": _list(_text(key)),
+        "text or texts": {"anyOf": [_text(key), _list(_text(key))]},
+        "integer": {"enum": list(key.choices)}
+        if key.choices
+        else {"type": "integer", "minimum": 0},
+        "boolean": {"type": "boolean"},
+        # TOML has dates and times of its own; JSON has them as text.
+        "moment": {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}"},
+        "duration": _text(key),
+        "table": table,
+        "tables": {"type": "array", "items": table},
+        "named tables": {"type": "object", "additionalProperties": table},
+    }
+    return types[key.kind]
+
+
+def _text(key: Key) -> dict[str, Any]:
     if key.choices:
-        text = {"enum": list(key.choices)}
-    elif key.pattern:
-        text = {"type": "string", "pattern": f"^(?:{key.pattern})$"}
-    texts = {"type": "array", "items": text, "minItems": 1}
-    match key.kind:
-        case "texts":
-            return texts
-        case "text or texts":
-            return {"anyOf": [text, texts]}
-        case "integer":
-            return text if key.choices else {"type": "integer", "minimum": 0}
-        case "boolean":
-            return {"type": "boolean"}
-        case "moment":
-            # TOML has dates and times of its own; JSON has them as text.
-            return {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}"}
-        case "table":
-            return _object(key.table or {})
-        case "tables":
-            return {"type": "array", "items": _object(key.table or {})}
-        case "named tables":
-            return {"type": "object", "additionalProperties": _object(key.table or {})}
-        case _:
-            return text
+        return {"enum": list(key.choices)}
+    if key.pattern:
+        return {"type": "string", "pattern": f"^(?:{key.pattern})$"}
+    return {"type": "string", "minLength": 1}
+
+
+def _list(item: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": item, "minItems": 1}
