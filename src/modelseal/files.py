@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Read files with a bound, write them whole or not at all."""
+"""Read files with a bound: those of the operator, and those that anybody may have put there."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import os
 import re
 import stat
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelseal.errors import FormatError, ModelSealError, Undecided, UsageError, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 _CHUNK = 64 * 1024  # bytes that are read at once of what does not tell its size
 _NO_TEMPORARY = "No usable temporary directory found in"  # as Python's tempfile says it
@@ -218,70 +218,3 @@ def read_fd(fd: int, limit: int, subject: str) -> bytes:
     if length > limit:
         raise FormatError("too-large", f"{subject} is larger than {limit} bytes.")
     return b"".join(parts)
-
-
-def write_atomic(path: Path, data: bytes, *, overwrite: bool = True, mode: int = 0o644) -> None:
-    """Put `data` at `path` so that any reader sees all of it or the file that was there before.
-
-    Raises:
-        UsageError: it exists and `overwrite` is false. Undecided: it cannot be written.
-    """
-    import tempfile  # noqa: PLC0415 - verifying writes nothing
-
-    try:
-        start = os.fsencode(path.name)[:100].decode(errors="ignore")  # of 255 bytes at most
-        fd, name = tempfile.mkstemp(dir=path.parent, prefix=f".{start}.", suffix=".tmp")
-    except OSError as error:
-        raise _write_error(error, path) from error
-    except ValueError as error:
-        message = f"'{shown(str(path))}' is not a path."
-        raise UsageError("not-found", message, "Check the path.") from error
-    temporary = Path(name)
-    try:
-        with open(fd, "wb") as file:  # noqa: PTH123 - a descriptor has no Path
-            os.fchmod(fd, mode)
-            file.write(data)
-            file.flush()
-            os.fsync(fd)
-        if overwrite:
-            temporary.replace(path)
-        else:
-            os.link(temporary, path)  # unlike rename, fails when somebody was faster
-        sync_folder(path.parent)
-    except FileExistsError as error:
-        raise already_exists(path) from error
-    except OSError as error:
-        raise _write_error(error, path) from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def already_exists(path: Path) -> UsageError:
-    """Return the refusal to replace the file at `path`."""
-    message = f"'{shown(str(path))}' already exists."
-    return UsageError("already-exists", message, "Use --overwrite to replace it.")
-
-
-def sync_folder(path: Path) -> None:
-    """Make the names in folder `path` durable: a rename is not, until its folder is.
-
-    Raises:
-        OSError: it cannot be done.
-    """
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def _write_error(error: OSError, path: Path) -> ModelSealError:
-    said = shown(str(path))
-    if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
-        return Undecided("disk-full", f"No space left to write '{said}'.", "Free some space.")
-    reason = error.strerror or "input/output error"
-    return Undecided(
-        "cannot-write",
-        f"'{said}' cannot be written: {reason}.",
-        "Choose another place, or free this one.",
-    )

@@ -11,9 +11,10 @@ import pytest
 from patience import PATIENCE
 
 import modelseal
+from modelseal import outputs
 from modelseal.admission import store as place
 from modelseal.errors import FormatError, ModelSealError, Undecided, UsageError
-from modelseal.files import read_trusted, read_untrusted, write_atomic
+from modelseal.files import read_trusted, read_untrusted
 
 
 @pytest.mark.parametrize("name", ["a\0b", "\ud800"])
@@ -22,7 +23,7 @@ def test_what_is_no_path(tmp_path, name):
     calls = (
         lambda: read_trusted(path, 10, "file"),
         lambda: read_untrusted(path, 10, "file"),
-        lambda: write_atomic(path, b""),
+        lambda: outputs.write(path, b""),
         lambda: place.prepare(path),
         lambda: modelseal.verify(path, identity="a", issuer="b", trusted_root=path),
     )
@@ -34,7 +35,7 @@ def test_what_is_no_path(tmp_path, name):
 
 def test_writes_any_name_that_a_file_can_have(tmp_path):
     path = tmp_path / ("é" * 127)  # 254 bytes
-    write_atomic(path, b"all", overwrite=False)
+    outputs.write(path, b"all", overwrite=False)
     assert path.read_bytes() == b"all"
     assert list(tmp_path.iterdir()) == [path]
 

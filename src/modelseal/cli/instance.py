@@ -179,7 +179,7 @@ def _add_document(parser: Parser, name: str) -> None:
 
 
 def _document(options: Options) -> None:
-    from modelseal.files import write_atomic
+    from modelseal import outputs
     from modelseal.instance import fetch
 
     if options.url is not None and options.data is not None:
@@ -195,4 +195,4 @@ def _document(options: Options) -> None:
     if options.out is None:
         sys.stdout.write(body.decode())
     else:
-        write_atomic(options.out, body)
+        outputs.write(options.out, body)

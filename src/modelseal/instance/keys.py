@@ -14,8 +14,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
+from modelseal import outputs
 from modelseal.errors import FormatError
-from modelseal.files import write_atomic
 from modelseal.instance import pki
 
 if TYPE_CHECKING:
@@ -56,10 +56,10 @@ def write(folder: Path, keys: Keys) -> None:
     """Write `keys` into the new folder `folder`."""
     folder.mkdir(mode=0o700)
     for name in ("ca", "ct", "log", "oidc", "tsa", "tuf"):
-        write_atomic(folder / f"{name}.pem", _private_pem(getattr(keys, name)), mode=0o600)
+        outputs.write(folder / f"{name}.pem", _private_pem(getattr(keys, name)), mode=0o600)
     for name, chain in (("ca", keys.ca_chain), ("tsa", keys.tsa_chain)):
         pem = b"".join(item.public_bytes(serialization.Encoding.PEM) for item in chain)
-        write_atomic(folder / f"{name}-chain.pem", pem, mode=0o600)
+        outputs.write(folder / f"{name}-chain.pem", pem, mode=0o600)
 
 
 def load(folder: Path) -> Keys:

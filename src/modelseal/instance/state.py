@@ -26,8 +26,8 @@ from typing import TYPE_CHECKING
 
 import rfc8785
 
+from modelseal import outputs
 from modelseal.errors import FormatError, Undecided, shown
-from modelseal.files import sync_folder, write_atomic
 from modelseal.formats.strict import as_kind, member, parse_json
 from modelseal.instance import keys as instance_keys
 from modelseal.instance.database import Database
@@ -99,7 +99,7 @@ def create(data: Path, now: datetime) -> None:
         nascent = Path(tempfile.mkdtemp(prefix=".birth-", dir=data))
         _give_birth(nascent, (now - _BACKDATED).replace(microsecond=0))
         nascent.rename(data / "state")
-        sync_folder(data)
+        outputs.sync_folder(data)
     except OSError as error:
         raise _unusable(data, error) from error
 
@@ -183,7 +183,7 @@ def _give_birth(folder: Path, start: datetime) -> None:
 
 def _write_settings(folder: Path, url: str, origin: str, start: datetime) -> None:
     settings = {"url": url, "origin": origin, "start": start.strftime(_TIME)}
-    write_atomic(folder / "instance.json", rfc8785.dumps(settings), mode=0o600)
+    outputs.write(folder / "instance.json", rfc8785.dumps(settings), mode=0o600)
 
 
 def _check_owner(data: Path) -> None:

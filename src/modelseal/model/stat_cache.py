@@ -21,9 +21,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelseal import home
+from modelseal import home, outputs
 from modelseal.errors import ModelSealError, Undecided
-from modelseal.files import read_untrusted, translated, write_atomic
+from modelseal.files import read_untrusted, translated
 from modelseal.formats import oms
 from modelseal.formats.strict import as_kind, member, parse_json
 from modelseal.model import hashing
@@ -108,7 +108,7 @@ class StatCache:
         path = path_of(self._model)
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write_atomic(path, json.dumps(value).encode(), mode=0o600)
+            outputs.write(path, json.dumps(value).encode(), mode=0o600)
         except OSError as error:
             raise home.unusable(error, path.parent, "cache") from error
         except Undecided as error:

@@ -6,38 +6,50 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelseal import files
 from modelseal.errors import FormatError, ModelSealError, UsageError, shown
 from modelseal.formats import bundle as bundle_format
-from modelseal.formats import dsse, oms
+from modelseal.formats import dsse, intoto, oms
 from modelseal.model import manifest, scope, stat_cache, tree
-from modelseal.model.bundles import BUNDLE_NAME, FILE_SUFFIX, next_bundle
+from modelseal.model.bundles import next_bundle
+from modelseal.signing.place import Place, place_of
 from modelseal.signing.signers import NOTED, WHOLE_LIMIT
 from modelseal.verification.claim import claimed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from modelseal.model.hashing import Progress
     from modelseal.trust.signature import HashName
     from modelseal.verification.authentic import Kind
 
 _GLOB = frozenset("*?[")
+_MATERIAL = 128 * 1024  # bytes of a bundle that are not what was signed; some 10,000 are usual
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """One model that is to be signed, and where its bundle goes."""
+    """One model that is to be signed, and where its bundle goes.
+
+    `message` is what the signer wants: an in-toto statement, or of an artifact its digest or all of
+    it.
+    """
 
     path: Path
-    bundle: Path
+    place: Place
     manifest: oms.Manifest
     kind: Kind
-    artifact: bytes = b""  # what the signer of an artifact wants: its digest, or all of it
+    message: bytes
+
+    @property
+    def size(self) -> int:
+        """Return more bytes than the bundle will have."""
+        statement = len(self.message) if self.kind == "oms" else 0
+        return _MATERIAL + statement * 4 // 3
 
 
 @dataclass(frozen=True)
@@ -76,52 +88,67 @@ def make(
     if way.known is not None:
         return _known(path, bundle, way.known, overwrite=overwrite)
     is_folder = files.is_folder(path)
-    target = first = _first_bundle(path, bundle, is_folder=is_folder)
-    if way.add:
-        target = next_bundle(first)
-    if files.exists(target) and not overwrite:
-        raise files.already_exists(target)
-    cache = _notes(path, target, folder=is_folder) if way.update else None
-    artifact = b""
+    first = place_of(path, bundle, is_folder=is_folder)
+    place = Place(next_bundle(first.path), first.untrusted) if way.add else first
+    place.check(overwrite=overwrite)
+    cache = _notes(path, place, folder=is_folder) if way.update else None
+    message = b""
     if is_folder:
         links = way.serialization.allow_symlinks
-        to_sign = scope.to_sign(path, way.ignored, bundle=target, follow_links=links)
+        to_sign = scope.to_sign(path, way.ignored, bundle=place.path, follow_links=links)
         _refuse_patterns(to_sign.skip)
         found = manifest.of_folder(path, to_sign, progress, way.serialization, cache).manifest
     elif way.files_as_models:
         found = manifest.of_file(path, progress, way.serialization, cache).manifest
     else:
-        artifact, found = _artifact(path, artifact_hash, progress, cache)
+        message, found = _artifact(path, artifact_hash, progress, cache)
     _refuse_control_characters(found)
     if cache is not None:
         cache.save()
     kind: Kind = "oms" if is_folder or way.files_as_models else "artifact"
-    plan = Plan(path, target, found, kind, artifact)
-    if target != first:
-        _check_same(first, plan)
+    if kind == "oms":
+        message = _statement(path, found)
+    plan = Plan(path, place, found, kind, message)
+    if place != first:
+        _check_same(first.path, plan)
     return plan
 
 
-def _notes(path: Path, bundle: Path, *, folder: bool) -> stat_cache.StatCache:
-    """Return what is known of the model and what the `bundle` that is to be replaced claims too.
+def _statement(path: Path, found: oms.Manifest) -> bytes:
+    """Return the statement to sign for the model at `path`.
+
+    Raises:
+        FormatError: no verifier would read the bundle of it ("too-large").
+    """
+    message = intoto.to_bytes(oms.to_statement(found, path.resolve().name or "model"))
+    if len(message) * 4 // 3 + _MATERIAL > bundle_format.LIMIT:
+        raise FormatError(
+            "too-large",
+            f"The list of the files of '{shown(str(path))}' is too large for a signature: "
+            f"{len(message) >> 20} MiB.",
+            "Pack many small files into one, or use a larger --shard-size.",
+        )
+    return message
+
+
+def _notes(path: Path, place: Place, *, folder: bool) -> stat_cache.StatCache:
+    """Return what is known of the model and what the bundle to be replaced at `place` claims.
 
     Whoever signed that: a wrong claim agrees with nothing that was hashed here, so more is read.
     """
     signed: oms.Manifest | None = None
     try:
-        parsed = bundle_format.parse(tree.read(bundle, bundle_format.LIMIT, "bundle"))
+        if place.untrusted is None and not files.is_stream(place.path):
+            data = files.read_trusted(place.path, bundle_format.LIMIT, "bundle")
+        else:
+            data = tree.read(place.path, bundle_format.LIMIT, "bundle")
+        parsed = bundle_format.parse(data)
         signed = claimed(parsed)[1]
     except ModelSealError:
         pass  # none, or none that can be read: all is read
     if signed is not None and not folder:
         signed = manifest.renamed(signed, path.name)
     return stat_cache.load(path).agreeing(signed)
-
-
-def _first_bundle(path: Path, bundle: str | Path | None, *, is_folder: bool) -> Path:
-    if bundle is not None:
-        return Path(bundle)
-    return path / BUNDLE_NAME if is_folder else path.with_name(path.name + FILE_SUFFIX)
 
 
 def _artifact(
@@ -196,11 +223,12 @@ def _known(path: Path, bundle: str | Path | None, signed: oms.Manifest, *, overw
     """Return the plan to sign what is known of a model that need not be here."""
     if bundle is None:
         raise UsageError("bad-options", "--manifest needs --bundle: the model may be elsewhere.")
-    if files.exists(Path(bundle)) and not overwrite:
-        raise files.already_exists(Path(bundle))
+    is_folder = files.exists(path) and files.is_folder(path)
+    place = place_of(path, bundle, is_folder=is_folder)
+    place.check(overwrite=overwrite)
     _refuse_control_characters(signed)
     _refuse_patterns(signed.ignored)
-    return Plan(path, Path(bundle), signed, "oms")
+    return Plan(path, place, signed, "oms", _statement(path, signed))
 
 
 def _refuse_patterns(ignored: Iterable[str]) -> None:

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager, nullcontext
+import os
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,10 +14,9 @@ from typing import TYPE_CHECKING, Any
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_der_x509_certificate
 
-from modelseal import files
-from modelseal.errors import FormatError, UsageError, shown
+from modelseal import outputs
+from modelseal.errors import UsageError, shown
 from modelseal.formats import bundle as bundle_format
-from modelseal.formats import dsse, intoto, oms
 from modelseal.formats.strict import b64encode
 from modelseal.model.bundles import OLD_FILE_SUFFIX
 from modelseal.model.scope import check_ignored
@@ -24,14 +25,20 @@ from modelseal.signing.plan import make as make_plan
 from modelseal.trust import fulcio
 from modelseal.trust import signer as who
 from modelseal.trust.choice import only_one
+from modelseal.verification.checks import content
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from modelseal.model.hashing import Progress
     from modelseal.signing.plan import Plan
     from modelseal.signing.signers import Signer
     from modelseal.verification.authentic import Kind
+
+    Places = tuple[outputs.Output, ...]
+
+_LEGACY = (".sig", ".crt", OLD_FILE_SUFFIX)
 
 
 @dataclass(frozen=True)
@@ -133,65 +140,121 @@ def sign_all(
     plans = [
         make_plan(Path(p), bundle, way, by, overwrite=overwrite, progress=progress) for p in paths
     ]
-    config = Path(trust_config) if trust_config else None
+    if signer is not None:
+        signer.check({plan.kind for plan in plans}, certificate=legacy_files)
+    _check_different(plans)
+    reserve = partial(_reserved, overwrite=overwrite, legacy_files=legacy_files)
     with (
-        _keyless(identity_token, instance, config, staging=staging)
+        _writable(plans, reserve) as writable,  # before anything is public
+        _keyless(identity_token, instance, trust_config, staging=staging)
         if signer is None
-        else nullcontext(signer)
-    ) as session:
-        made = []
-        for one in plans:
-            data = _signed(one, session)
-            files.write_atomic(one.bundle, data, overwrite=overwrite)
-            if legacy_files and one.kind == "artifact":
-                _write_legacy(one, data, overwrite=overwrite)
-            made.append(_described(one, data))
-    return made
+        else nullcontext(signer) as session,
+    ):
+        return [_signed(plan, session, places) for plan, places in writable]
+
+
+@contextmanager
+def _writable(
+    plans: Sequence[Plan], reserve: Callable[[Plan], AbstractContextManager[Places]]
+) -> Iterator[Iterator[tuple[Plan, Places]]]:
+    """Give the models with the places of what is written for them, all of which can be written.
+
+    Raises:
+        UsageError, FormatError, Undecided: a place cannot be written, or is that of two models.
+    """
+    _check_different(plans)
+    if len(plans) == 1:
+        with reserve(plans[0]) as places:
+            yield iter([(plans[0], places)])
+        return
+    for plan in plans:  # not kept: that would take file descriptors for each
+        with reserve(plan):
+            pass
+    yield _one_by_one(plans, reserve)
+
+
+def _one_by_one(
+    plans: Sequence[Plan], reserve: Callable[[Plan], AbstractContextManager[Places]]
+) -> Iterator[tuple[Plan, Places]]:
+    for plan in plans:
+        with reserve(plan) as places:
+            yield plan, places
+
+
+def _check_different(plans: Sequence[Plan]) -> None:
+    """Check that no two bundles go to one place: the second signature would be lost."""
+    known: dict[Path, Path] = {}
+    for plan in plans:
+        place = plan.place.path
+        real = Path(os.path.realpath(place.parent), place.name)
+        if real in known:
+            raise UsageError(
+                "named-twice",
+                f"'{shown(str(known[real]))}' and '{shown(str(plan.path))}' are one model.",
+                "Name each model once.",
+            )
+        known[real] = plan.path
+
+
+@contextmanager
+def _reserved(plan: Plan, *, overwrite: bool, legacy_files: bool) -> Iterator[Places]:
+    """Give the places of the bundle of `plan` and, after it, of its legacy files."""
+    wanted = [(plan.place.path, plan.place.untrusted)]
+    if legacy_files and plan.kind == "artifact":
+        folder = plan.path.parent
+        wanted += [(plan.path.with_name(plan.path.name + one), folder) for one in _LEGACY]
+    with ExitStack() as stack:
+        yield tuple(
+            stack.enter_context(
+                outputs.reserved(path, overwrite=overwrite, size=plan.size, untrusted=untrusted)
+            )
+            for path, untrusted in wanted
+        )
 
 
 @contextmanager
 def _keyless(
-    raw_token: str | None, instance: str | None, trust_config: Path | None, *, staging: bool
+    raw_token: str | None,
+    instance: str | None,
+    trust_config: str | Path | None,
+    *,
+    staging: bool,
 ) -> Iterator[Signer]:
     """Give a signer that is signed in."""
     from modelseal.signing._sigstore import signing  # noqa: PLC0415 - 400 ms
     from modelseal.trust import _sigstore as roots  # noqa: PLC0415 - 400 ms
 
-    config = roots.trust_config(instance=instance, path=trust_config, staging=staging)
-    token = signing.identity_token(raw_token, config)
-    with signing.session(config, token) as session:
+    path = None if trust_config is None else Path(trust_config)
+    config = roots.trust_config(instance=instance, path=path, staging=staging)
+    with signing.session(config, raw_token) as session:
         yield session
 
 
-def _signed(plan: Plan, session: Signer) -> bytes:
-    if plan.kind == "artifact":
-        return session.artifact(plan.artifact)
-    statement = oms.to_statement(plan.manifest, plan.path.resolve().name or "model")
-    return session.statement(intoto.to_bytes(statement))
+def _signed(plan: Plan, session: Signer, places: Places) -> Signed:
+    """Sign the model of `plan` and write its bundle and legacy files to `places`."""
+    sign = session.artifact if plan.kind == "artifact" else session.statement
+    data = sign(plan.message)
+    bundle, *legacy = places
+    bundle.write(data)
+    if legacy:
+        for place, one in zip(legacy, _legacy(data), strict=True):
+            place.write(one)
+    return _described(plan, data)
 
 
-def _write_legacy(plan: Plan, data: bytes, *, overwrite: bool) -> None:
-    """Write what sigstore-python 1 to 2 wrote: base64 signature, PEM certificate, bundle."""
+def _legacy(data: bytes) -> tuple[bytes, bytes, bytes]:
+    """Return what sigstore-python 1 to 2 wrote: base64 signature, PEM certificate, bundle."""
     parsed = bundle_format.parse(data)
-    if isinstance(parsed.content, dsse.Envelope):
-        raise FormatError("not-an-artifact", "Legacy files exist for plain artifacts only.")
-    if not parsed.certificates:
-        raise UsageError("bad-options", "--legacy-files have a certificate, a key has none.")
+    signature = content.signature_of(parsed)
     certificate = load_der_x509_certificate(parsed.certificates[0])
-    for suffix, content in (
-        (".sig", b64encode(parsed.content.signature).encode()),
-        (".crt", certificate.public_bytes(Encoding.PEM)),
-        (OLD_FILE_SUFFIX, data),
-    ):
-        target = plan.path.with_name(plan.path.name + suffix)
-        files.write_atomic(target, content, overwrite=overwrite)
+    return b64encode(signature).encode(), certificate.public_bytes(Encoding.PEM), data
 
 
 def _described(plan: Plan, data: bytes) -> Signed:
     parsed = bundle_format.parse(data)
     return Signed(
         path=plan.path,
-        bundle=plan.bundle,
+        bundle=plan.place.path,
         kind=plan.kind,
         signer=_signer(parsed),
         log_index=parsed.entries[0].log_index if parsed.entries else None,

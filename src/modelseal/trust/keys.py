@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from modelseal import files
+from modelseal import files, outputs
 from modelseal.errors import FormatError, UsageError, shown
 from modelseal.formats import spki
 from modelseal.trust import signature
@@ -140,18 +140,21 @@ def generate(
     from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 - as above
 
     public = private.with_suffix(".pub")
-    for path in (private, public):
-        if files.exists(path) and not overwrite:
-            raise files.already_exists(path)
-    key = _new(kind)
-    secret = (
-        serialization.NoEncryption()
-        if password is None
-        else serialization.BestAvailableEncryption(password)
-    )
-    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, secret)
-    files.write_atomic(private, pem, overwrite=overwrite, mode=0o600)
-    files.write_atomic(public, public_pem(key.public_key()), overwrite=overwrite)
+    with (
+        outputs.reserved(private, overwrite=overwrite, mode=0o600) as private_output,
+        outputs.reserved(public, overwrite=overwrite) as public_output,
+    ):
+        key = _new(kind)
+        secret = (
+            serialization.NoEncryption()
+            if password is None
+            else serialization.BestAvailableEncryption(password)
+        )
+        pem = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, secret
+        )
+        private_output.write(pem)
+        public_output.write(public_pem(key.public_key()))
     return public
 
 

@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
+import time
+from base64 import urlsafe_b64decode
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,37 +21,44 @@ from sigstore_models.common.v1 import HashAlgorithm
 from urllib3.exceptions import HTTPError
 
 from modelseal import files
+from modelseal.arguments import check_not_empty
 from modelseal.errors import SignInNeeded, Undecided, shown
 from modelseal.signing._sigstore import transport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Literal
 
     from sigstore.models import Bundle, ClientTrustConfig
     from sigstore.sign import Signer
 
+    from modelseal.verification.authenticate import Kind
+
 _VARIABLE = "SIGSTORE_ID_TOKEN"  # GitLab's way, and that of other clients everywhere
 TOKEN_FILE = Path("/var/run/sigstore/cosign/oidc-token")
 _TOKEN_LIMIT = 64 * 1024  # bytes
+_PATIENCE = 10  # seconds until a token becomes valid that are waited for
 
 
 def identity_token(raw: str | None, config: ClientTrustConfig) -> oidc.IdentityToken:
     """Return the token to sign in with: `raw`, the one at hand here, or one from the browser.
 
     Raises:
+        UsageError: what was given is empty ("empty-value").
         SignInNeeded: none can be had, or it is malformed, expired or not yet valid.
         FormatError, Undecided: the file with the token cannot be read.
     """
-    raw = raw or _ambient()
+    if raw is None:
+        raw = _ambient()
     if raw is not None:
-        return _checked_token(raw)
+        check_not_empty("the identity token", raw)
+        return _checked_token(raw.strip())
     try:
         with redirect_stdout(sys.stderr):  # the question for a code is no part of the answer
             return oidc.Issuer(config.signing_config.get_oidc_url()).identity_token()
     except (Error, oidc.IssuerError, OSError, EOFError, RuntimeError) as error:
         # The last three are what asking for a code says where there is no terminal to ask at.
-        raise SignInNeeded(
+        raise _known_reason(error) or SignInNeeded(
             "sign-in-needed",
             "Signing needs an identity, and the sign-in did not give one.",
             "Give --identity-token, or run where a browser can open.",
@@ -58,11 +68,18 @@ def identity_token(raw: str | None, config: ClientTrustConfig) -> oidc.IdentityT
 def _ambient() -> str | None:
     """Return the token that was put here for Sigstore clients, or that of the CI system or cloud.
 
-    What somebody put here on purpose comes before what the machine happens to offer.
+    What somebody put here on purpose comes before what the machine happens to offer, also when it
+    is empty: else the wrong identity would sign.
     """
-    placed = os.environ.get(_VARIABLE) or _from_file()
-    if placed:
+    placed = os.environ.get(_VARIABLE)
+    if placed is not None:
+        check_not_empty(_VARIABLE, placed)
         return placed
+    if files.exists(TOKEN_FILE):
+        # Kubernetes renews it there; other clients look there too.
+        data = files.read_trusted(TOKEN_FILE, _TOKEN_LIMIT, "identity token")
+        check_not_empty(f"the token in '{TOKEN_FILE}'", data)
+        return data.decode(errors="replace")
     try:
         return oidc.detect_credential()
     except (Error, ValueError, HTTPError) as error:
@@ -74,34 +91,60 @@ def _ambient() -> str | None:
         ) from error
 
 
-def _from_file() -> str | None:
-    """Return the token in the file where other clients look too; Kubernetes renews it there.
+def _checked_token(raw: str) -> oidc.IdentityToken:
+    _wait_for(_start(raw))
+    try:
+        return oidc.IdentityToken(raw)
+    except (Error, TypeError) as error:  # TypeError: times that are not numbers
+        raise _known_reason(error) or SignInNeeded(
+            "token-malformed",
+            "The identity token is malformed or lacks claims.",
+            "Get a new token.",
+        ) from error
+
+
+def _start(raw: str) -> float:
+    """Return when the token says that it becomes valid (RFC 7519 section 4.1), 0 if it does not."""
+    try:
+        payload = raw.split(".")[1]
+        claims = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        times = [claims[name] for name in ("nbf", "iat") if name in claims]
+        return max((float(one) for one in times), default=0.0)
+    except (ValueError, TypeError, LookupError, OverflowError, RecursionError):
+        return 0.0  # malformed, which is found next
+
+
+def _wait_for(start: float) -> None:
+    """Wait for a token that is about to become valid: clocks differ by some seconds.
 
     Raises:
-        FormatError, Undecided: there is something, but no file of a token's size, or unreadable.
+        SignInNeeded: it would take too long ("token-not-yet-valid").
     """
-    if not files.exists(TOKEN_FILE):
-        return None
-    return files.read_trusted(TOKEN_FILE, _TOKEN_LIMIT, "identity token").decode(errors="replace")
+    while (wait := start - time.time()) > 0:
+        if not wait <= _PATIENCE:
+            raise _not_yet_valid(f", but in {wait:,.0f} seconds")
+        time.sleep(wait)
 
 
-def _checked_token(raw: str) -> oidc.IdentityToken:
-    try:
-        return oidc.IdentityToken(raw.strip())
-    except Error as error:
-        cause = str(error.__cause__ or error)  # never the token itself
-        code, why, hint = "token-malformed", "is malformed or lacks claims", "Get a new token."
-        if "expired" in cause or "validity period" in cause:
-            code, why = "token-expired", "has expired"
-        elif "not yet valid" in cause:
-            code, why, hint = "token-not-yet-valid", "is not valid yet", "Check the clock."
-        elif "ud" in cause and "udience" in cause:
-            code, why, hint = (
-                "token-audience",
-                "is not meant for sigstore",
-                "Ask for audience sigstore.",
-            )
-        raise SignInNeeded(code, f"The identity token {why}.", hint) from error
+def _known_reason(error: Exception) -> SignInNeeded | None:
+    """Return what the library's `error` about a token means; None if nobody can tell."""
+    cause = str(error.__cause__ or "")  # never the token itself
+    if "not yet valid" in cause:
+        return _not_yet_valid()
+    if "expired" in cause or "validity period" in str(error):
+        return SignInNeeded("token-expired", "The identity token has expired.", "Get a new token.")
+    if "udience" in cause:
+        message = "The identity token is not meant for sigstore."
+        return SignInNeeded("token-audience", message, "Ask for audience sigstore.")
+    return None
+
+
+def _not_yet_valid(when: str = "") -> SignInNeeded:
+    return SignInNeeded(
+        "token-not-yet-valid",
+        f"The identity token is not valid yet{when}.",
+        "Check the clock of this machine, and of whoever issued the token.",
+    )
 
 
 class Session:
@@ -109,6 +152,9 @@ class Session:
 
     def __init__(self, signer: Signer) -> None:
         self._signer = signer
+
+    def check(self, kinds: Iterable[Kind], *, certificate: bool = False) -> None:
+        """Check nothing: a sign-in signs every kind of model, and has a certificate."""
 
     @property
     def artifact_hash(self) -> Literal["sha256"]:
@@ -130,13 +176,25 @@ class Session:
 
 
 @contextmanager
-def session(config: ClientTrustConfig, token: oidc.IdentityToken) -> Iterator[Session]:
-    """Give a signing session for `token` with the services of `config`.
+def session(config: ClientTrustConfig, raw_token: str | None) -> Iterator[Session]:
+    """Give a signing session with the services of `config`, for the token of `identity_token`.
+
+    The services are known to be there for it before anybody is asked for an identity.
 
     Raises:
         SignInNeeded, Undecided: `config` names no usable service, or they give no certificate that
-            its trusted root vouches for.
+            its trusted root vouches for. Otherwise as `identity_token`.
     """
+    context = _context(config)
+    token = identity_token(raw_token, config)
+    with ExitStack() as signed_in:
+        with transport.translated():
+            signer = signed_in.enter_context(context.signer(token))
+        yield Session(signer)
+
+
+def _context(config: ClientTrustConfig) -> SigningContext:
+    """Return the services of `config`, which are waited for with patience that ends."""
     try:
         context = SigningContext.from_trust_config(config)
     except (Error, ValueError, IndexError) as error:
@@ -150,7 +208,4 @@ def session(config: ClientTrustConfig, token: oidc.IdentityToken) -> Iterator[Se
         sessions[f"timestamp authority {tsa.url}"] = tsa._session  # noqa: SLF001 - as above
     for name, http in sessions.items():
         transport.patient(http, name, "Check that the token is fresh and that the clocks agree.")
-    with ExitStack() as signed_in:
-        with transport.translated():
-            signer = signed_in.enter_context(context.signer(token))
-        yield Session(signer)
+    return context

@@ -6,7 +6,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from modelseal.trust.signature import HashName
+    from modelseal.verification.authenticate import Kind
 
 # What a bundle calls the hash of an artifact (`HashAlgorithm` of sigstore_common.proto).
 NOTED: dict[HashName, str] = {"sha256": "SHA2_256", "sha384": "SHA2_384", "sha512": "SHA2_512"}
@@ -15,6 +18,14 @@ WHOLE_LIMIT = 64 * 1024 * 1024  # bytes of a file that is signed whole, which is
 
 class Signer(Protocol):
     """One signer, keyless or not."""
+
+    def check(self, kinds: Iterable[Kind], *, certificate: bool = False) -> None:
+        """Check, before anything is public, that models of all `kinds` can be signed.
+
+        Raises:
+            UsageError: a `certificate` is wanted and there is none. FormatError: a kind of key that
+                does not sign one of them.
+        """
 
     @property
     def artifact_hash(self) -> HashName | None:

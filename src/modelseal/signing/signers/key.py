@@ -18,12 +18,15 @@ from modelseal.trust import keys, signature
 from modelseal.verification.checks.content import LoggedBy
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from cryptography.x509 import Certificate
 
     from modelseal.signing.signers.held import HeldKey
     from modelseal.signing.signers.witness import Witness
     from modelseal.trust.keys import PrivateKey
-    from modelseal.trust.signature import HashName
+    from modelseal.trust.signature import HashName, PublicKey
+    from modelseal.verification.authenticate import Kind
 
 _MEDIA_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 
@@ -38,6 +41,21 @@ class KeySigner:
     key: PrivateKey | HeldKey
     certificates: tuple[Certificate, ...] = ()
     witness: Witness | None = None
+
+    def check(self, kinds: Iterable[Kind], *, certificate: bool = False) -> None:
+        """Check, before anything is public, that models of all `kinds` can be signed.
+
+        Raises:
+            UsageError: a `certificate` is wanted and there is none ("bad-options").
+            FormatError: OMS or the log has no signatures of this kind of key ("unsupported-key").
+        """
+        public = self.key.public_key()
+        if "oms" in kinds:
+            _check_signs_models(public)
+        if self.witness is not None:
+            self.witness.check(public)
+        if certificate and not self.certificates:
+            raise UsageError("bad-options", "--legacy-files have a certificate, a key has none.")
 
     @property
     def artifact_hash(self) -> HashName | None:
@@ -83,12 +101,7 @@ class KeySigner:
             UsageError, Undecided: the key or a witness refuses.
         """
         public = self.key.public_key()
-        if not isinstance(public, ec.EllipticCurvePublicKey):
-            raise FormatError(
-                "unsupported-key",
-                "Models are signed with P-256, P-384 or P-521 keys.",
-                "Make one with: modelseal key generate",
-            )
+        _check_signs_models(public)
         (name, *_) = signature.hash_names(public)
         message = dsse.pae(intoto.PAYLOAD_TYPE, payload)
         made = _sign_digest(self.key, name, hashlib.new(name, message).digest())
@@ -114,6 +127,15 @@ class KeySigner:
             leaf = made.certificates[0] if made.certificates else None
             made = self.witness.seen(made, message, LoggedBy(self.key.public_key(), leaf))
         return bundle_format.to_bytes(made)
+
+
+def _check_signs_models(key: PublicKey) -> None:
+    if not isinstance(key, ec.EllipticCurvePublicKey):
+        raise FormatError(
+            "unsupported-key",
+            "Models are signed with P-256, P-384 or P-521 keys.",
+            "Make one with: modelseal key generate",
+        )
 
 
 def _sign_digest(key: PrivateKey | HeldKey, name: HashName, digest: bytes) -> bytes:

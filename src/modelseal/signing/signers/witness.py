@@ -37,6 +37,15 @@ class Witness:
     logs: bool
     stamps: bool
 
+    def check(self, key: PublicKey) -> None:
+        """Check, before anything is public, that signatures by `key` can be seen.
+
+        Raises:
+            FormatError: the log has no entries for this kind of key ("unsupported-key").
+        """
+        if self.logs:
+            _check_loggable(key)
+
     def seen(self, bundle: Bundle, message: bytes | Prehashed, signer: LoggedBy) -> Bundle:
         """Return `bundle`, which `signer` signed over `message`, with what the witnesses say.
 
@@ -44,8 +53,7 @@ class Witness:
             FormatError: the log has no entries for this kind of key ("unsupported-key").
             Undecided: a witness is not there, refuses, or says what does not verify.
         """
-        if self.logs:
-            _check_loggable(signer.key)
+        self.check(signer.key)
         content.check_content(bundle, message, signer.key)
         if self.stamps:
             signed = content.signature_of(bundle)
