@@ -114,8 +114,8 @@ def test_the_public_instance_is_known_without_a_home(model, public):
         assert "the public Sigstore instance, as in this release" in done.stderr
 
 
-def test_an_instance_without_a_home(instance, model):
-    sign = ["sign", model, "--identity-token", instance.token()]
+def test_an_instance_without_a_home(instance, model, owned):
+    sign = ["sign", model, "--identity-token", instance.token(), "--bundle", owned / "a.json"]
     verify = ["verify", model, "--identity", ALICE, "--issuer", "https://x.y"]
     commands = [[*command, "--instance", instance.url] for command in (sign, verify)]
     for done in without_home(*commands, ["instance", "trust-config"]):

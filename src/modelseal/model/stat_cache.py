@@ -108,6 +108,8 @@ class StatCache:
         path = path_of(self._model)
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if path.is_symlink():  # not ours; what it leads to is not to be replaced
+                path.unlink()
             outputs.write(path, json.dumps(value).encode(), mode=0o600)
         except OSError as error:
             raise home.unusable(error, path.parent, "cache") from error

@@ -90,14 +90,16 @@ def make(
     is_folder = files.is_folder(path)
     first = place_of(path, bundle, is_folder=is_folder)
     place = Place(next_bundle(first.path), first.untrusted) if way.add else first
-    place.check(overwrite=overwrite)
-    cache = _notes(path, place, folder=is_folder) if way.update else None
-    message = b""
+    in_scope = None
     if is_folder:
         links = way.serialization.allow_symlinks
-        to_sign = scope.to_sign(path, way.ignored, bundle=place.path, follow_links=links)
-        _refuse_patterns(to_sign.skip)
-        found = manifest.of_folder(path, to_sign, progress, way.serialization, cache).manifest
+        in_scope = scope.to_sign(path, way.ignored, bundle=place.path, follow_links=links)
+        _refuse_patterns(in_scope.skip)
+    place.check(overwrite=overwrite)  # before all of it is read
+    cache = _notes(path, place, folder=is_folder) if way.update else None
+    message = b""
+    if in_scope is not None:
+        found = manifest.of_folder(path, in_scope, progress, way.serialization, cache).manifest
     elif way.files_as_models:
         found = manifest.of_file(path, progress, way.serialization, cache).manifest
     else:
