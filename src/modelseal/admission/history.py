@@ -10,9 +10,10 @@ import json
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from modelseal import outputs
 from modelseal.admission import store as stores
 from modelseal.errors import FormatError, Undecided, shown
-from modelseal.files import exists, read_untrusted, write_atomic
+from modelseal.files import exists, read_untrusted
 from modelseal.formats.strict import as_kind, member, parse_json
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def remember(store: Path, agreement: Agreement) -> None:
         with stores.translated(store):
             path.parent.mkdir(mode=0o700, exist_ok=True)
         record = {"model": agreement.model, "signed": agreement.time.isoformat()}
-        write_atomic(path, json.dumps(record).encode(), mode=0o600)
+        outputs.write(path, json.dumps(record).encode(), mode=0o600)
 
 
 def _path(store: Path, model: str) -> Path:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from sigstore.models import Bundle, ClientTrustConfig
     from sigstore.sign import Signer
 
-    from modelseal.verification.authenticate import Kind
+    from modelseal.verification.authentic import Kind
 
 _VARIABLE = "SIGSTORE_ID_TOKEN"  # GitLab's way, and that of other clients everywhere
 TOKEN_FILE = Path("/var/run/sigstore/cosign/oidc-token")

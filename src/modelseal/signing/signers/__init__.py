@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from modelseal.trust.signature import HashName
-    from modelseal.verification.authenticate import Kind
+    from modelseal.verification.authentic import Kind
 
 # What a bundle calls the hash of an artifact (`HashAlgorithm` of sigstore_common.proto).
 NOTED: dict[HashName, str] = {"sha256": "SHA2_256", "sha384": "SHA2_384", "sha512": "SHA2_512"}

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from modelseal.signing.signers.witness import Witness
     from modelseal.trust.keys import PrivateKey
     from modelseal.trust.signature import HashName, PublicKey
-    from modelseal.verification.authenticate import Kind
+    from modelseal.verification.authentic import Kind
 
 _MEDIA_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 
