@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test fuzz interop lint bench coverage docs notebook wheel-check lock lock-peers vectors clean
+.PHONY: demo test other-days other-pythons fuzz interop lint bench coverage docs notebook wheel-check lock lock-peers vectors clean
 
 # The lock names every package, so pip resolves nothing: an older pip reads `coverage[toml]` of a dependency
 # as one that is not pinned, and fails on the day that a newer release comes out.
@@ -21,6 +21,31 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "not interop" $(ARGS)
+
+# The same on other days, in another time zone and without a locale. Integration tests but these two take the clock
+# only as the fixtures do that all tests share, and the notebook shows dates.
+OTHER_DAYS := $(BIN)/python scripts/move_clock.py
+ON_ANY_DAY := $(BIN)/python -m pytest -n auto --dist loadfile -m "not interop" tests/unit tests/property \
+    tests/adversarial tests/integration/test_clock.py tests/integration/test_notebook.py $(ARGS)
+
+other-days: $(STAMP)
+	TZ=Pacific/Kiritimati $(OTHER_DAYS) 1 $(ON_ANY_DAY)
+	LC_ALL=C $(OTHER_DAYS) 40 $(ON_ANY_DAY)
+	$(OTHER_DAYS) 500 $(ON_ANY_DAY)
+
+# All tests once more with every newer Python that is installed. pyenv's python3.12 runs if PYENV_VERSION names it.
+OTHER_PYTHONS := 3.12 3.13
+
+other-pythons:
+	@for version in $(OTHER_PYTHONS); do \
+	    find="import sys; print(sys.executable)"; \
+	    if python=$$(PYENV_VERSION=$$version python$$version -c "$$find" 2>/dev/null); then \
+	        echo "Python $$version: $$python"; \
+	        $(MAKE) test PYTHON="$$python" VENV=.venv-$$version || exit 1; \
+	    else \
+	        echo "Python $$version: skipped, python$$version is not installed"; \
+	    fi; \
+	done
 
 # Needs Go, Node and SoftHSM as well; the first run builds the peers, later ones find them in a cache folder.
 interop: $(STAMP)
@@ -74,4 +99,4 @@ lock-peers:
 	cd scripts/peers/js && npm install --package-lock-only --omit-lockfile-registry-resolved
 
 clean:
-	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-* dist build .pytest_cache .mypy_cache .ruff_cache

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import moved_clock
 import pytest
 from hypothesis import settings
 from patience import GRACE, PATIENCE
@@ -29,6 +30,8 @@ settings.load_profile("modelseal")
 
 for _name in [name for name in os.environ if name.startswith("MODELSEAL_")]:
     del os.environ[_name]  # options of whoever runs the tests
+
+moved_clock.check()  # in every worker
 
 MODELSEAL = [str(Path(sys.executable).with_name("modelseal"))]
 
