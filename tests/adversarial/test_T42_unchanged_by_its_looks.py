@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from in_process import invoke
+from in_process import answers, invoke
 
 from modelseal.model import stat_cache
 
@@ -126,7 +126,7 @@ def test_verification_that_believes_it_says_so(model):
     assert "2 of the files were not read" in done.output
     (model / "a").write_text("swapped")
     done = run("verify", model, *options, "--format", "json")
-    (said,) = json.loads(done.output)
+    (said,) = answers(done.stdout)
     assert (done.exit_code, said["code"]) == (1, "digest-mismatch")
     assert [c["detail"][:8] for c in said["checks"] if c["name"] == "stat cache"] == ["1 of the"]
     several = (*options, "--threshold", 1)

@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 from contextlib import redirect_stderr, redirect_stdout
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from unittest.mock import patch
 
 from modelseal.cli import main
@@ -23,6 +24,17 @@ class Result(NamedTuple):
     @property
     def output(self) -> str:
         return self.stdout + self.stderr
+
+
+LISTS = ("verdicts", "signed", "bundles")
+
+
+def answers(text: str) -> list[dict[str, Any]]:
+    """Return what is in the JSON document `text`: verdicts and the like, or one error."""
+    document = json.loads(text)
+    if "error" in document:
+        return [document["error"]]
+    return next(document[name] for name in LISTS if name in document)
 
 
 def invoke(*arguments: object, env: Mapping[str, str | None] | None = None) -> Result:

@@ -66,8 +66,7 @@ def bundle_of(path: Path) -> Path:
 
 def invoke(*arguments: object) -> Answer:
     result = in_process.invoke(*arguments, "--format", "json")
-    said = json.loads(result.stdout)
-    said = said[0] if isinstance(said, list) else said
+    said, *_ = in_process.answers(result.stdout)
     if result.exit_code:
         for text in (said["code"], said["message"], said["hint"]):
             assert text
@@ -289,8 +288,8 @@ def as_nobody(*arguments: object) -> Answer:
     """Run a command as a user to whom permissions apply, which they do not to root."""
     command = [sys.executable, "-c", _AS_NOBODY, *map(str, arguments), "--format", "json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
-    said = json.loads(done.stdout)
-    return Answer(done.returncode, said[0] if isinstance(said, list) else said)
+    said, *_ = in_process.answers(done.stdout)
+    return Answer(done.returncode, said)
 
 
 @pytest.fixture
@@ -333,7 +332,7 @@ def test_a_full_disk_leaves_nothing_half_written(instance, tmp_path) -> None:
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)),
     )  # fmt: skip
     assert done.returncode == 3, done.stderr
-    assert json.loads(done.stdout)["code"] == "disk-full"
+    assert json.loads(done.stdout)["error"]["code"] == "disk-full"
     assert [p.name for p in tmp_path.iterdir()] == ["model.bin"]
 
 

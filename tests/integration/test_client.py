@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from in_process import answers
 from patience import PATIENCE
 
 import modelseal
@@ -246,7 +247,7 @@ def test_inspect_says_that_nothing_was_checked(instance, model) -> None:
     assert text.stdout.startswith("NOT CHECKED")
     for word in (ALICE, instance.issuer, "weights.bin", "log index", "not before", "timestamps"):
         assert word in text.stdout
-    said = json.loads(shell("inspect", model / "model.sig", "--format", "json").stdout)
+    (said,) = answers(shell("inspect", model / "model.sig", "--format", "json").stdout)
     assert said["checked"] is False
     assert [f["name"] for f in said["manifest"]["files"]] == ["sub/config.json", "weights.bin"]
 

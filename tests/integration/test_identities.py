@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 import jwt
 import pytest
 from id._internal.oidc import ambient
-from in_process import invoke
+from in_process import answers, invoke
 from small_server import Said, serving
 
 from modelseal.instance import state
@@ -59,8 +59,8 @@ def signed_by(instance, file):
             "--format", "json", env=NONE | {"BROWSER": "/bin/false"} | env,
         )  # fmt: skip
         assert "Traceback" not in done.output
-        said = json.loads(done.stdout)
-        return said[0]["signer"]["identity"] if done.exit_code == 0 else said["code"]
+        (said,) = answers(done.stdout)
+        return said["signer"]["identity"] if done.exit_code == 0 else said["code"]
 
     return sign
 

@@ -10,7 +10,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from in_process import invoke
+from in_process import answers, invoke
 from private_ca import FUTURE, PAST, VALID, chain, leaf
 
 from modelseal.admission.check import check
@@ -45,7 +45,7 @@ def signed(model, key, *options) -> Path:
 
 
 def verdict(model, key) -> dict:
-    (said,) = json.loads(invoke("verify", model, "--key", key[1], "--format", "json").stdout)
+    (said,) = answers(invoke("verify", model, "--key", key[1], "--format", "json").stdout)
     return said
 
 
@@ -78,7 +78,7 @@ def test_the_bundle_says_how_it_is_verified(model, key, hash_type, shards):
     assert verdict(model, key)["verdict"] == "accepted"
     (model / "weights").write_text("Weights")
     assert verdict(model, key)["code"] == "digest-mismatch"
-    said = json.loads(invoke("inspect", bundle, "--format", "json").stdout)
+    (said,) = answers(invoke("inspect", bundle, "--format", "json").stdout)
     assert said["manifest"]["hash_type"] == hash_type
     assert said["manifest"]["method"] == ("shards" if shards else "files")
 
@@ -119,7 +119,7 @@ def test_a_certificate_must_be_valid_now(model, tmp_path, period, code):
     private, certificate = one.write(tmp_path)
     signed(model, (private, None), "--certificate", certificate)
     done = invoke("verify", model, "--certificate-chain", certificate, "--format", "json")
-    (said,) = json.loads(done.stdout)
+    (said,) = answers(done.stdout)
     assert said["code"] == code
 
 

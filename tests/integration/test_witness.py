@@ -15,7 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from in_process import invoke
+from in_process import answers, invoke
 from patience import PATIENCE
 from rekor_v1 import LogV1
 from small_server import Asked, Said, serving
@@ -57,7 +57,7 @@ def refused(*arguments):
 
 def said(*arguments):
     done = invoke("verify", *arguments, "--format", "json")
-    (verdict,) = json.loads(done.stdout)
+    (verdict,) = answers(done.stdout)
     return verdict
 
 

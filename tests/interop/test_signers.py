@@ -21,7 +21,7 @@ from typing import NamedTuple
 import boto3
 import pytest
 import softhsm
-from in_process import invoke
+from in_process import answers, invoke
 from patience import PATIENCE
 from rekor_v1 import LogV1
 
@@ -161,7 +161,7 @@ class Workshop:
             "verify", self.lab.models.path(row.what), "--key", claim.public,
             "--bundle", claim.bundle, "--trusted-root", claim.root, "--format", "json",
         )  # fmt: skip
-        (verdict,) = json.loads(done.stdout)
+        (verdict,) = answers(done.stdout)
         if done.exit_code == 0:
             assert verdict["time"] is not None
             assert (verdict["log_index"] is None) == (row.seen == "stamped")

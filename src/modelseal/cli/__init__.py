@@ -10,7 +10,9 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from contextlib import suppress
 from importlib import import_module
+from itertools import takewhile
 from typing import TYPE_CHECKING, NoReturn
 
 import modelseal
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from modelseal.cli._options import Parser
+    from modelseal.cli._run import Call
 
 # name -> one line for --help; the command `name` is the module modelseal.cli.<name>
 COMMANDS = {
@@ -35,6 +38,8 @@ COMMANDS = {
 
 # Start-up makes some 50,000 objects and no garbage: looking for it then is a fifth of the time of
 # `verify`. Every 100,000 objects is often enough for commands that run for long.
+_VERSION = ("-V", "--version")
+_QUIET = ("-q", "--quiet")  # may stand before the command
 _OBJECTS = 100_000  # made between two looks for garbage
 
 _HELP = """\
@@ -45,7 +50,7 @@ Examples:
   modelseal verify model/ --identity alice@example.com --issuer https://issuer.example
   modelseal inspect model/model.sig
 
-Commands (modelseal COMMAND --help says more):
+Commands (modelseal help COMMAND says more):
 """
 
 
@@ -56,18 +61,38 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         SystemExit: always, unless the process ends here.
     """
     gc.set_threshold(_OBJECTS)  # before anything large is imported
-    name, *rest = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
-    if name not in COMMANDS:
-        top_parser().parse_args([name])
-        raise SystemExit(0)  # unreachable: a name that is not known is an error
-    from modelseal.cli import _run
+    try:
+        from modelseal.cli import _run
 
-    parser = command_parser(name)
-    options = parser.parse(rest)
-    code = _run.run(import_module(f"modelseal.cli.{name}").run, options)
+        code = _run.run(list(sys.argv[1:] if arguments is None else arguments), _call)
+    except KeyboardInterrupt:  # while modules are imported; later `run` says so
+        code = 130
     if arguments is None:
         _end(code)
     raise SystemExit(code)
+
+
+def _call(words: Sequence[str]) -> Call:
+    """Return the command that `words` name, with its options.
+
+    Raises:
+        UsageError: they are wrong. SystemExit: help or the version was asked for.
+    """
+    from modelseal.cli import _options, _run
+
+    flags = list(takewhile(_QUIET.__contains__, words))
+    name, *rest = words[len(flags) :] or ["--help"]
+    if name == "help":
+        name, *rest = [*rest, "--help"]
+    if name in _VERSION:
+        _run.answer(f"modelseal {modelseal.__version__}")
+        raise SystemExit(0)
+    if name.startswith("-"):
+        top_parser().parse([name])
+    if name not in COMMANDS:
+        raise _options.unknown_command("modelseal", name, [*COMMANDS, "help"])
+    options = command_parser(name).parse([*rest, *flags])
+    return _run.Call(name, import_module(f"modelseal.cli.{name}").run, options)
 
 
 def top_parser() -> Parser:
@@ -75,8 +100,7 @@ def top_parser() -> Parser:
     from modelseal.cli._options import Parser
 
     parser = Parser("modelseal", _HELP + "\n".join(f"  {n:12}{s}" for n, s in COMMANDS.items()))
-    version = f"modelseal {modelseal.__version__}"
-    parser.add_argument("--version", action="version", version=version, help="Print the version.")
+    parser.add_argument(*_VERSION, action="store_true", help="Print the version.")
     parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help="One of the above.")
     return parser
 
@@ -96,5 +120,6 @@ def _end(code: int) -> NoReturn:
 
     Whatever needs an end is behind a `with`, and stdout was flushed.
     """
-    sys.stderr.flush()
+    with suppress(OSError, AttributeError):  # nobody reads it; it was closed from the start
+        sys.stderr.flush()
     os._exit(code)

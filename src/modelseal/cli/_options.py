@@ -4,16 +4,22 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from modelseal.errors import shown
+from modelseal.cli._run import answer
+from modelseal.errors import UsageError, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-USAGE = 2  # exit code, of argparse too
+    from _typeshed import SupportsWrite
+
 _COLUMNS = 80
+_MESSAGE_LIMIT = 400  # characters of what argparse says
+
+_OPTION = re.compile(r"-[^-\d\s]\S*\Z|--\S+\Z")  # not a number, and nothing with a space
 
 Options = argparse.Namespace
 
@@ -35,10 +41,23 @@ class Parser(argparse.ArgumentParser):
             formatter_class=_Formatter,
             allow_abbrev=False,
         )
+        self._inner: argparse._SubParsersAction[Parser] | None = None
+        self.add_argument(
+            "-q", "--quiet", action="store_true", default=argparse.SUPPRESS,
+            help="Print no progress, no notes, and nothing of what went well.",
+        )  # fmt: skip
 
     def commands(self) -> argparse._SubParsersAction[Parser]:
         """Return where to add commands of this command."""
-        return self.add_subparsers(title="commands", required=True, metavar="COMMAND")
+        self._inner = self.add_subparsers(title="commands", required=True, metavar="COMMAND")
+        return self._inner
+
+    def print_help(self, file: SupportsWrite[str] | None = None) -> None:
+        """Print the help as an answer: argparse says nothing of one that cannot be written."""
+        if file is None:
+            answer(self.format_help(), end="")
+        else:
+            super().print_help(file)
 
     def parse(self, arguments: Sequence[str]) -> Options:
         """Return the options in `arguments`, which may stand between the paths.
@@ -47,19 +66,65 @@ class Parser(argparse.ArgumentParser):
         parse_intermixed_args, first writes the whole help.
 
         Raises:
-            SystemExit: help was asked for, or they are wrong.
+            UsageError: they are wrong. SystemExit: help was asked for.
         """
+        self.check_words(arguments)
         options, rest = self.parse_known_args(arguments)
-        wrong = [one for one in rest if one.startswith("-") or not hasattr(options, "paths")]
-        if wrong:
-            self.error(f"unrecognized arguments: {shown(' '.join(wrong))}")
+        for one in rest:
+            if one.startswith("-") and one != "-":
+                raise self._unknown(one)
+            if not hasattr(options, "paths"):
+                self.error(f"there is an argument too many, '{one}'")
         if rest:
             options.paths += map(Path, rest)
         return options
 
+    def check_words(self, words: Sequence[str]) -> None:
+        """Check that there are such commands and options, before argparse misses others.
+
+        Raises:
+            UsageError: there is none; the hint names the nearest.
+        """
+        for index, word in enumerate(words):
+            if word == "--":
+                return
+            if _OPTION.match(word):
+                name = word.partition("=")[0] if word.startswith("--") else word[:2]
+                if name not in self._option_string_actions:
+                    raise self._unknown(name)
+            elif self._inner is not None:
+                if word not in self._inner.choices:
+                    raise unknown_command(self.prog, word, self._inner.choices)
+                self._inner.choices[word].check_words(words[index + 1 :])
+                return
+
+    def _unknown(self, option: str) -> UsageError:
+        message = f"'{self.prog}' has no option '{shown(option)}'."
+        hint = _did_you_mean(option, self._option_string_actions) + f"See: {self.prog} --help"
+        return UsageError("unknown-option", message, hint)
+
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong in the form of every other refusal."""
-        self.exit(USAGE, f"{self.format_usage()}error: {message}\nhint: {self.prog} --help\n")
+        """Raise what argparse finds wrong in the form of every other refusal.
+
+        Raises:
+            UsageError: always.
+        """
+        sentence = shown(message[:1].upper() + message[1:], _MESSAGE_LIMIT)
+        raise UsageError("bad-usage", f"{sentence}.", f"See: {self.prog} --help")
+
+
+def unknown_command(prog: str, name: str, known: Iterable[str]) -> UsageError:
+    """Return the refusal of the command `name`, which is not among those `known`."""
+    message = f"'{prog}' has no command '{shown(name)}'."
+    hint = _did_you_mean(name, known) + f"See: {prog} --help"
+    return UsageError("unknown-command", message, hint)
+
+
+def _did_you_mean(word: str, known: Iterable[str]) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(word, list(known), 1)
+    return f"Did you mean '{near[0]}'? " if near else ""
 
 
 def add_format(parser: argparse.ArgumentParser) -> None:

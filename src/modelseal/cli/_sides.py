@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from modelseal.cli._run import say
+from modelseal.cli._run import note
 from modelseal.errors import FormatError, UsageError, shown
 from modelseal.files import is_folder, is_stream, read_trusted
 from modelseal.formats import bundle, oms
@@ -57,7 +57,7 @@ def _listed(path: Path) -> Contents | None:
     data = tree.read(path, listing.LIMIT, "list of digests")
     found = _parsed(data)
     if found is not None:  # said, because the file itself could be what was to be compared
-        say(f"note: '{shown(str(path))}' stands for the files that it lists, believed unchecked")
+        note(f"note: '{shown(str(path))}' stands for the files that it lists, believed unchecked")
     return found
 
 

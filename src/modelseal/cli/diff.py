@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelseal.cli._options import add_format
-from modelseal.cli._run import ACCEPTED, REFUSED, answer, byte_progress, print_json, styled
+from modelseal.cli._progress import byte_progress
+from modelseal.cli._run import ACCEPTED, REFUSED, answer, print_document, styled
 from modelseal.errors import FormatError, shown
 
 if TYPE_CHECKING:
@@ -54,17 +55,18 @@ def run(options: Options) -> int:
     old: Path = options.old
     new: Path = options.new
     as_json = options.output == "json"
-    with byte_progress("Hashing") as progress:
+    with byte_progress("Hashing", [old, new]) as progress:
         found, models = compared(old, new, progress)
         # What a text has no place for need not be read.
         names = found.changed if as_json else found.changed[:LISTED]
         inside = {name: _inside(name, old, new) for name in names} if models else {}
+    code = REFUSED if found else ACCEPTED
     if as_json:
         tensors = {name: _to_dict(one) for name, one in inside.items() if one is not None}
-        print_json({"same": not found, **found.to_dict(), "tensors": tensors})
+        print_document("diff", code, same=not found, **found.to_dict(), tensors=tensors)
     else:
         _print(found, inside)
-    return REFUSED if found else ACCEPTED
+    return code
 
 
 def _inside(name: str, old: Path, new: Path) -> Inside:

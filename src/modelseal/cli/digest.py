@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelseal.cli._options import add_format, add_serialization
-from modelseal.cli._run import ACCEPTED, answer, byte_progress, print_json
+from modelseal.cli._progress import byte_progress
+from modelseal.cli._run import ACCEPTED, answer, print_document
 from modelseal.errors import shown
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def run(options: Options) -> int:
     how = oms.serialization(
         options.hash_type, shard_size=options.shard_size, allow_symlinks=options.allow_symlinks
     )
-    with byte_progress("Hashing") as progress:
+    with byte_progress("Hashing", [path]) as progress:
         scope.check_ignored((path,), options.ignored)
         if is_folder(path):
             to_sign = scope.to_sign(path, options.ignored, follow_links=how.allow_symlinks)
@@ -52,7 +53,7 @@ def run(options: Options) -> int:
         else:
             contents = manifest.of_file(path, progress, how)
     if options.output == "json":
-        print_json({"model": str(path), **listing.to_dict(contents)})
+        print_document("digest", ACCEPTED, model=str(path), **listing.to_dict(contents))
         return ACCEPTED
     found = contents.manifest
     answer(f"sha256:{found.root().hex()}")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelseal.cli._options import add_format
-from modelseal.cli._run import ACCEPTED, answer, print_json, styled
+from modelseal.cli._run import ACCEPTED, answer, print_document, styled
 from modelseal.errors import shown
 
 if TYPE_CHECKING:
@@ -39,11 +39,11 @@ def run(options: Options) -> int:
     """Print what `HELP` says; return the exit code."""
     from modelseal.verification.inspect import inspect
 
-    first, *others = inspect(options.path)
+    bundles = inspect(options.path)
     if options.output == "json":
-        print_json(first | ({"others": others} if others else {}))
+        print_document("inspect", ACCEPTED, bundles=bundles)
         return ACCEPTED
-    for bundle in (first, *others):
+    for bundle in bundles:
         _print_bundle(bundle)
     return ACCEPTED
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelseal.cli._run import ACCEPTED, answer, say
+from modelseal.cli._run import ACCEPTED, answer, flush, say
 from modelseal.errors import UsageError
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def _add_up(parser: Parser) -> None:
 
 def _port(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) not in _PORTS:
-        raise argparse.ArgumentTypeError(f"{text!r} is no port from 0 to {_PORTS[-1]}")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port from 0 to {_PORTS[-1]}")
     return int(text)
 
 
@@ -142,7 +142,7 @@ def _up(options: Options) -> None:
 
 def _ready(url: str) -> None:
     answer(url)
-    sys.stdout.flush()  # whoever waits for the line reads a pipe
+    flush()  # whoever waits for the line reads a pipe
 
 
 def _token(options: Options) -> None:
@@ -193,6 +193,6 @@ def _document(options: Options) -> None:
             "for it: compare it with the operator's."
         )
     if options.out is None:
-        sys.stdout.write(body.decode())
+        answer(body.decode(), end="")
     else:
         outputs.write(options.out, body)

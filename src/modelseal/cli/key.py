@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelseal.cli._options import add_overwrite
-from modelseal.cli._run import ACCEPTED, answer
+from modelseal.cli._run import ACCEPTED, answer, is_quiet
 from modelseal.errors import shown
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def run(options: Options) -> int:
 
     password = keys.password_from(options.password_env)
     public = keys.generate(options.path, options.kind, password, overwrite=options.overwrite)
-    answer(f"private key  {shown(str(options.path))}")
-    answer(f"public key   {shown(str(public))}")
+    if not is_quiet():
+        answer(f"private key  {shown(str(options.path))}")
+        answer(f"public key   {shown(str(public))}")
     return ACCEPTED

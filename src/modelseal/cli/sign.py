@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 
 from modelseal.cli._defaults import SIGN_AS, TRUST, add_defaults, apply_defaults
 from modelseal.cli._options import add_format, add_overwrite, add_serialization
-from modelseal.cli._run import ACCEPTED, answer, byte_progress, print_json, styled
-from modelseal.errors import ModelSealError, UsageError, shown
+from modelseal.cli._progress import byte_progress
+from modelseal.errors import ModelSealError, UsageError
 
 if TYPE_CHECKING:
     from modelseal.cli._options import Options, Parser
     from modelseal.formats.oms import Manifest
-    from modelseal.signing.sign import Signed
     from modelseal.signing.signers import Signer
     from modelseal.signing.signers.witness import Witness
 
@@ -120,8 +119,8 @@ def run(options: Options) -> int:
         options.hash_type, shard_size=options.shard_size, allow_symlinks=options.allow_symlinks
     )
     known = _known(options.manifest)
-    with byte_progress("Hashing") as progress:
-        made = sign_all(
+    with byte_progress("Hashing", () if options.manifest else options.paths) as progress:
+        signed = sign_all(
             options.paths,
             identity_token=None if signer else _token(options.identity_token),
             instance=options.instance,
@@ -136,19 +135,9 @@ def run(options: Options) -> int:
                 how, tuple(options.ignored), options.as_oms, known, options.add, options.update
             ),
         )
-    if options.output == "json":
-        print_json([signed.to_dict() for signed in made])
-        return ACCEPTED
-    for signed in made:
-        _print(signed)
-    return ACCEPTED
+    from modelseal.cli._render import print_signed
 
-
-def _print(signed: Signed) -> None:
-    answer(styled("SIGNED ", "green") + shown(str(signed.path)))
-    answer(f"  signer     {shown(str(signed.signer))}")
-    answer(f"  log index  {'not logged' if signed.log_index is None else signed.log_index}")
-    answer(f"  bundle     {shown(str(signed.bundle))}")
+    return print_signed(signed, progress, as_json=options.output == "json")
 
 
 def _signer(options: Options) -> Signer | None:

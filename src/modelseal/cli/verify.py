@@ -8,17 +8,8 @@ from typing import TYPE_CHECKING
 
 from modelseal.cli._defaults import SIGNER, TRUST, add_defaults, apply_defaults
 from modelseal.cli._options import add_format
-from modelseal.cli._run import (
-    ACCEPTED,
-    REFUSED,
-    UNDECIDED,
-    answer,
-    byte_progress,
-    print_json,
-    say,
-    styled,
-)
-from modelseal.errors import UsageError, shown
+from modelseal.cli._progress import byte_progress
+from modelseal.errors import UsageError
 
 if TYPE_CHECKING:
     from modelseal.admission.request import Request
@@ -112,16 +103,11 @@ def run(options: Options) -> int:
     apply_defaults(options, SIGNER, TRUST)
     _check(options)
     policy, verifier = asked(**_request(options))
-    with byte_progress("Verifying") as progress:
+    with byte_progress("Verifying", options.paths) as progress:
         verdicts = _verdicts(options, policy, verifier, progress)
-    if options.output == "json":
-        print_json([verdict.to_dict() for verdict in verdicts])
-    else:
-        for verdict in verdicts:
-            _print(verdict)
-        for source in sorted({verdict.trust for verdict in verdicts} - {""}):
-            say(f"trust root: {shown(source)}")
-    return _exit_code(verdicts)
+    from modelseal.cli._render import print_verdicts
+
+    return print_verdicts(verdicts, progress, as_json=options.output == "json")
 
 
 def _check(options: Options) -> None:
@@ -192,30 +178,3 @@ def _verdicts(
         check(path, policy, verifier, _path(options.bundle), progress, cache=cache)
         for path, cache in zip(options.paths, caches, strict=True)
     ]
-
-
-def _print(verdict: Verdict) -> None:
-    from modelseal.policy.verdict import NOTE, STAT_CACHE
-
-    name = shown(verdict.model)
-    if verdict:
-        when = f" at {verdict.time:%Y-%m-%d %H:%M:%S} UTC" if verdict.time else ""
-        signed = f"signed by {shown(str(verdict.signer))}{when}"
-        answer(f"{styled('OK ', 'green')}{name}: {signed}")
-        for check in verdict.checks:
-            if check.name in {NOTE, STAT_CACHE}:
-                say(f"note: {check.detail}")
-        for path in verdict.not_signed:
-            say(f"note: '{shown(path)}' was left out by the signer and not checked")
-        return
-    word = "FAIL " if verdict.status == "refused" else "UNDECIDED "
-    answer(f"{styled(word, 'red')}{name}: [{verdict.code}] {verdict.message}")
-    if verdict.hint:
-        say(f"hint: {verdict.hint}")
-
-
-def _exit_code(verdicts: list[Verdict]) -> int:
-    statuses = {verdict.status for verdict in verdicts}
-    if "refused" in statuses:
-        return REFUSED
-    return UNDECIDED if "undecided" in statuses else ACCEPTED

@@ -104,6 +104,7 @@ def make(
         found = manifest.of_file(path, progress, way.serialization, cache).manifest
     else:
         message, found = _artifact(path, artifact_hash, progress, cache)
+    oms.check_name(path.resolve().name or "model")  # what the signature says it is about
     _refuse_control_characters(found)
     if cache is not None:
         cache.save()

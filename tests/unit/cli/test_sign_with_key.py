@@ -3,10 +3,8 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
-from in_process import invoke
+from in_process import answers, invoke
 
 
 def run(*arguments, **env):
@@ -33,7 +31,7 @@ def test_a_folder_and_a_file(key, model):
         assert run("sign", path, "--key", key[0]).exit_code == 0
 
         done = run("verify", path, "--key", key[1], "--format", "json")
-        (said,) = json.loads(done.output)
+        (said,) = answers(done.stdout)
         assert (done.exit_code, said["verdict"], said["time"]) == (0, "accepted", None), said
     (model / "a").write_text("other")
     assert run("verify", model / "a", "--key", key[1]).exit_code == 1

@@ -3,10 +3,8 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
-from in_process import invoke
+from in_process import answers, invoke
 
 from modelseal.errors import ModelSealError
 from modelseal.model.bundles import bundle_names, next_bundle, signed_name
@@ -51,7 +49,7 @@ def sign(key, path):
 
 def verdict(key, path, *options):
     done = invoke("verify", path, "--key", key.with_suffix(".pub"), "--format", "json", *options)
-    (found,) = json.loads(done.stdout)
+    (found,) = answers(done.stdout)
     return found
 
 

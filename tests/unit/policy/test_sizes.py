@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 
 import pytest
+from in_process import answers
 from in_process import invoke as run
 from verifying import check_by
 
@@ -35,7 +35,7 @@ def tampered(model, *options):
 
 def as_json(model, key):
     done = run("verify", model, "--key", key, "--format", "json")
-    (said,) = json.loads(done.output)
+    (said,) = answers(done.stdout)
     assert (done.exit_code, said["code"]) == (1, "digest-mismatch")
     return said["diff"]
 

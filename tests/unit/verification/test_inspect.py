@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from in_process import invoke
+from in_process import answers, invoke
 
 from modelseal.errors import ModelSealError
 from modelseal.verification.inspect import inspect
@@ -106,7 +106,7 @@ def test_of_several_the_unreadable_one_is_listed(tmp_path):
     assert bad["error"]["code"] == "other-kind"
     text = invoke("inspect", tmp_path).stdout
     assert "a web page" in text
-    assert json.loads(invoke("inspect", tmp_path, "--format", "json").stdout)["others"] == [bad]
+    assert answers(invoke("inspect", tmp_path, "--format", "json").stdout) == [good, bad]
 
 
 def test_the_certificates_of_a_chain_are_shown():

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How verdicts and signatures are printed: as text for people, or as one JSON document."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from modelseal.cli._run import (
+    ACCEPTED,
+    REFUSED,
+    UNDECIDED,
+    answer,
+    is_quiet,
+    note,
+    print_document,
+    say,
+    styled,
+)
+from modelseal.errors import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from modelseal.cli._progress import Progress
+    from modelseal.policy.verdict import Verdict
+    from modelseal.signing.sign import Signed
+
+
+def print_verdicts(
+    verdicts: Sequence[Verdict], progress: Progress | None = None, *, as_json: bool
+) -> int:
+    """Print the verdicts, in their order; return the exit code."""
+    code = _exit_code(verdicts)
+    if as_json:
+        print_document("verify", code, verdicts=[verdict.to_dict() for verdict in verdicts])
+        return code
+    for verdict in verdicts:
+        _print_verdict(verdict)
+    for source in sorted({verdict.trust for verdict in verdicts} - {""}):
+        note(f"trust root: {shown(source)}")
+    if len(verdicts) > 1:
+        statuses = Counter(verdict.status for verdict in verdicts)
+        counts = ", ".join(f"{count} {status}" for status, count in sorted(statuses.items()))
+        note(f"{len(verdicts)} models: {counts}{_work(progress)}")
+    return code
+
+
+def print_signed(
+    signed: Sequence[Signed], progress: Progress | None = None, *, as_json: bool
+) -> int:
+    """Print what was signed; return the exit code."""
+    if as_json:
+        print_document("sign", ACCEPTED, signed=[one.to_dict() for one in signed])
+        return ACCEPTED
+    if is_quiet():
+        return ACCEPTED
+    for one in signed:
+        answer(styled("SIGNED ", "green") + shown(str(one.path)))
+        answer(f"  signer     {shown(str(one.signer))}")
+        answer(f"  log index  {'not logged' if one.log_index is None else one.log_index}")
+        answer(f"  bundle     {shown(str(one.bundle))}")
+    if len(signed) > 1:
+        note(f"{len(signed)} models signed{_work(progress)}")
+    return ACCEPTED
+
+
+def _print_verdict(verdict: Verdict) -> None:
+    name = shown(verdict.model)
+    if verdict:
+        if not is_quiet():
+            when = f" at {verdict.time:%Y-%m-%d %H:%M:%S} UTC" if verdict.time else ""
+            signed = f"signed by {shown(str(verdict.signer))}{when}"
+            answer(f"{styled('OK ', 'green')}{name}: {signed}")
+            _print_notes(verdict)
+        return
+    word = "FAIL " if verdict.status == "refused" else "UNDECIDED "
+    answer(f"{styled(word, 'red')}{name}: [{verdict.code}] {verdict.message}")
+    if verdict.hint:
+        say(f"hint: {verdict.hint}")
+
+
+def _print_notes(verdict: Verdict) -> None:
+    from modelseal.policy.verdict import NOTE, STAT_CACHE
+
+    for check in verdict.checks:
+        if check.name in {NOTE, STAT_CACHE}:
+            note(f"note: {check.detail}")
+    for path in verdict.not_signed:
+        note(f"note: '{shown(path)}' was left out by the signer and not checked")
+
+
+def _exit_code(verdicts: Sequence[Verdict]) -> int:
+    statuses = {verdict.status for verdict in verdicts}
+    if "refused" in statuses:
+        return REFUSED
+    return UNDECIDED if "undecided" in statuses else ACCEPTED
+
+
+def _work(progress: Progress | None) -> str:
+    """Return how much was read in which time, if that was counted."""
+    if progress is None or not progress.done:
+        return ""
+    from rich.filesize import decimal
+
+    rate = decimal(int(progress.done / max(progress.seconds, 0.001)))
+    return f"; read {decimal(progress.done)} in {progress.seconds:.1f} s ({rate}/s)"
