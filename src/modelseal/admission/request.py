@@ -160,6 +160,12 @@ def _signers(request: Request) -> list[AcceptedSigner]:
             "Say who must have signed, in one way.",
             "Give an identity and its issuer, or a key, or a CA, or a policy.",
         )
+    if authority is None and request.get("certificate_subject") is not None:
+        raise UsageError(
+            "whose-signature",
+            "A certificate subject was given, and no CA that certifies it.",
+            "Give the CA as well: --certificate-chain.",
+        )
     if paths is not None:
         return _keys(paths)
     if authority is not None:

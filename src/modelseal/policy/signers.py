@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from modelseal.errors import UsageError, shown
 from modelseal.policy.patterns import Glob, Regex, check_owned
 from modelseal.trust import keys
+from modelseal.trust.signer import SUBJECT_NAME
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from modelseal.policy.workflows import Workflow
     from modelseal.trust.signature import PublicKey
     from modelseal.trust.signer import Signer
-
-SUBJECT_NAME = "subject-alternative-name"  # the claim with another name of a certificate's owner
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+SUBJECT_NAME = "subject-alternative-name"  # the claim with another name of a certificate's owner
+
 SignerKind = Literal["identity", "key", "certificate"]
 
 

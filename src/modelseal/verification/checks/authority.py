@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import verification
 
 from modelseal.errors import Unverified, shown
-from modelseal.trust.signer import Signer
+from modelseal.trust.signer import SUBJECT_NAME, Signer
 
 
 def _may_issue(
@@ -64,7 +64,18 @@ def signer_of(path: Path) -> Signer:
     subject = leaf.subject.rfc4514_string() or f"serial {leaf.serial_number:x}"
     fingerprint = sha256(root.public_bytes(Encoding.DER)).hexdigest()
     issuer = leaf.issuer.rfc4514_string()
-    return Signer(subject, issuer, kind="certificate", authorities=(fingerprint,))
+    claims = tuple((SUBJECT_NAME, name) for name in _names(leaf))
+    return Signer(subject, issuer, claims, "certificate", authorities=(fingerprint,))
+
+
+def _names(leaf: x509.Certificate) -> list[str]:
+    """Return the e-mail addresses, URIs and host names that the CA certified (RFC 5280 4.2.1.6)."""
+    try:
+        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return []
+    kinds = (x509.RFC822Name, x509.UniformResourceIdentifier, x509.DNSName)
+    return [name.value for name in names if isinstance(name, kinds)]
 
 
 def check_path(chain: Path, roots: Path, at: datetime) -> Path:
