@@ -39,7 +39,7 @@ def file(tmp_path) -> Path:
 
 @pytest.fixture
 def who(instance) -> dict[str, object]:
-    return {"identity": ALICE, "issuer": instance.issuer, "trusted_root": instance.trusted_root}
+    return {"identity": ALICE, "issuer": instance.issuer, "trust": instance.trusted_root}
 
 
 def signed(instance, path: Path, **options: object) -> modelseal.Signed:
@@ -372,7 +372,7 @@ def test_help_has_examples_for_every_command() -> None:
 def test_two_identities_of_three(instance, model, who) -> None:
     signed(instance, model)
     three = [(f"{name}@example.com", instance.issuer) for name in ("alice", "bob", "carol")]
-    root = {"trusted_root": instance.trusted_root}
+    root = {"trust": instance.trusted_root}
     assert modelseal.verify_threshold(model, signers=three, threshold=1, **root)
     few = modelseal.verify_threshold(model, signers=three, threshold=2, **root)
     assert (few.code, few.status) == ("too-few-signers", "refused")

@@ -33,7 +33,7 @@ class Legacy:
         bundle, root = self.kind / "bundle.json", self.kind / "trusted_root.json"
         if "identity" in self.about:
             return modelseal.verify(
-                self.signed, bundle=bundle, trusted_root=root,
+                self.signed, bundle=bundle, trust=root,
                 identity=self.about["identity"], issuer=self.about["issuer"],
             )  # fmt: skip
         witnesses = trust.choose(trusted_root=root) if root.exists() else None

@@ -33,7 +33,7 @@ def signed(instance, path, **options):
 
 def verdict(instance, path, **options):
     return modelseal.verify(
-        path, identity=ALICE, issuer=instance.issuer, trust_config=instance.trust_config, **options
+        path, identity=ALICE, issuer=instance.issuer, trust=instance.trust_config, **options
     )
 
 

@@ -97,7 +97,7 @@ class Modelseal:
 
     def verify(self, claim: Claim):
         verdict = modelseal.verify(
-            claim.models.path(claim.kind), bundle=claim.bundle, trusted_root=claim.trusted_root,
+            claim.models.path(claim.kind), bundle=claim.bundle, trust=claim.trusted_root,
             identity=claim.identity, issuer=claim.issuer,
         )  # fmt: skip
         assert verdict or verdict.status == "refused"

@@ -73,7 +73,7 @@ def test_every_algorithm_of_cosign(algorithm, cosign, lab, tmp_path):
     changed.parent.mkdir()
     changed.write_text("other weights")
     verdict = modelseal.verify(
-        changed, bundle=bundle, trusted_root=lab.instance.trusted_root,
+        changed, bundle=bundle, trust=lab.instance.trusted_root,
         identity="alice@example.com", issuer=lab.instance.issuer,
     )  # fmt: skip
     assert verdict.code == "digest-mismatch"

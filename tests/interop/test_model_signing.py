@@ -27,7 +27,7 @@ def peer_signed(model_signing, instance, model, signature, *options):
 
 def we_verify(instance, model, signature, identity=ALICE):
     return modelseal.verify(
-        model, bundle=signature, trusted_root=instance.trusted_root,
+        model, bundle=signature, trust=instance.trusted_root,
         identity=identity, issuer=instance.issuer,
     )  # fmt: skip
 

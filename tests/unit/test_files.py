@@ -25,7 +25,7 @@ def test_what_is_no_path(tmp_path, name):
         lambda: read_untrusted(path, 10, "file"),
         lambda: outputs.write(path, b""),
         lambda: place.prepare(path),
-        lambda: modelseal.verify(path, identity="a", issuer="b", trusted_root=path),
+        lambda: modelseal.verify(path, identity="a", issuer="b", trust=path),
     )
     for call in calls:
         with pytest.raises(UsageError) as caught:

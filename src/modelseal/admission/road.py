@@ -127,19 +127,23 @@ class _Verdicts:
             self._found.append(found)
 
     def accepted(self) -> Verdict | None:
-        """Return the yes about a set of the signatures known so far, None if there is none."""
+        """Return the yes about a set of the signatures known so far, None if there is none.
+
+        One that only a warning makes a yes is not: a further bundle may need no warning.
+        """
         agreements = self._agree() if self._found else ()
         if isinstance(agreements, Verdict):
-            return agreements or None
+            return None
         for one in agreements:
             if one.manifest not in self._compared:
                 self._compared[one.manifest] = self._decided(one)
-            if self._compared[one.manifest]:
-                return self._compared[one.manifest]
+            verdict = self._compared[one.manifest]
+            if verdict and not verdict.warned:
+                return verdict
         return None
 
     def refusal(self, source: str) -> Verdict:
-        """Return the verdict when all bundles are known and there is no yes."""
+        """Return the verdict when all bundles are known and there is no plain yes."""
         if self._compared:
             return next(iter(self._compared.values()))
         refusal = self._agree()
