@@ -22,7 +22,7 @@ def own(make_site, tmp_path_factory):
 @pytest.fixture
 def load(own):
     def call(path, identity="alice@example.com", **more):
-        options = {"trusted_root": own.instance.trusted_root, **more}
+        options = {"trust": own.instance.trusted_root, **more}
         return modelseal.load(path, identity=identity, issuer=own.instance.issuer, **options)
 
     return call

@@ -100,7 +100,7 @@ def test_a_trust_config_is_a_source_of_trust_too(root, tmp_path):
 def test_older_names_of_trust_still_work(root):
     with pytest.warns(DeprecationWarning, match="trust="):
         assert asked(**ALICE, trusted_root=root).verifier.root is not None
-    with pytest.warns(DeprecationWarning), pytest.raises(UsageError) as refused:
+    with pytest.warns(DeprecationWarning, match="trust="), pytest.raises(UsageError) as refused:
         asked(**ALICE, trusted_root=root, instance="https://sigstore.example")
     assert refused.value.code == "conflicting-trust"
 
