@@ -16,6 +16,7 @@ from modelseal.formats.oms import Manifest, Serialization
 from modelseal.model import scope
 from modelseal.model.diff import ManifestDiff, compare, differing
 from modelseal.model.manifest import Contents
+from modelseal.policy.decide import decide
 
 if TYPE_CHECKING:
     from modelseal.admission.road import Agreed
@@ -91,19 +92,29 @@ class _Copy:
         final = self.store / stores.digest_of(agreed.manifest)
         with source.opened(agreed.path, folder=agreed.is_folder) as root:
             if final.is_dir():
+                contents = self._formats(agreed, final)
                 if self._unchanged:
-                    return Compared(ManifestDiff())
+                    return Compared(ManifestDiff(), contents=contents)
                 actual = source.hashed(root, agreed.scope, how, self._progress)
-                return Compared(compare(signed, actual), actual.ignored_unsigned)
+                return Compared(compare(signed, actual), actual.ignored_unsigned, contents)
             unlike = _unlike(source.sizes(root, agreed.scope), agreed.manifest)
             if unlike:  # before gigabytes are copied
                 return Compared(unlike)
             with stores.temporary(self.store) as temporary:
                 actual = source.copied(root, agreed.scope, how, temporary, self._progress)
                 diff = compare(signed, actual)
-                if not diff:
+                contents = None if diff else self._formats(agreed, temporary)
+                compared = Compared(diff, actual.ignored_unsigned, contents)
+                if decide(agreed.agreement, diff, contents):
                     stores.publish(temporary, final)
-        return Compared(diff, actual.ignored_unsigned)
+        return compared
+
+    def _formats(self, agreed: Agreed, copy: Path) -> dict[str, str] | None:
+        """Return what is in each file of the private copy, which nobody can change; if asked."""
+        if not agreed.agreement.rule.formats:
+            return None
+        path = copy if agreed.is_folder else copy / agreed.path.name
+        return source.formats(path, folder=agreed.is_folder)
 
     def take_unverified(self, model: Path) -> None:
         """Copy all that is in the model, which the policy only warns about."""

@@ -8,9 +8,11 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from modelseal.admission import source
 from modelseal.admission.road import Compared, judge
 from modelseal.model import manifest
 from modelseal.model.diff import compare
+from modelseal.model.scope import EVERYTHING
 from modelseal.policy.verdict import STAT_CACHE, Check, Verdict
 
 if TYPE_CHECKING:
@@ -63,4 +65,8 @@ def differences(
     else:
         actual = manifest.of_file(agreed.path, progress, how, cache)
     diff = compare(manifest.Contents(agreed.manifest), actual)
-    return Compared(diff, actual.ignored_unsigned)
+    contents = None
+    if agreed.agreement.rule.formats and not diff:
+        scope = agreed.scope if agreed.is_folder else EVERYTHING
+        contents = source.formats(agreed.path, scope, folder=agreed.is_folder)
+    return Compared(diff, actual.ignored_unsigned, contents)

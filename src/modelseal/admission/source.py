@@ -9,9 +9,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from modelseal.admission import store as place
-from modelseal.model import names, tree
+from modelseal.model import content, names, tree
 from modelseal.model.hashing import SinkError, resources
 from modelseal.model.manifest import Contents, read
+from modelseal.model.scope import EVERYTHING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +39,16 @@ def opened(path: Path, *, folder: bool) -> Iterator[tree.Root]:
 def sizes(root: tree.Root, scope: Scope) -> dict[str, int]:
     """Return the bytes of the files by name, opening but not reading them."""
     return {file.name: file.size for file in tree.walk(root, scope)}
+
+
+def formats(path: Path, scope: Scope = EVERYTHING, *, folder: bool) -> dict[str, str]:
+    """Return what is in each signed file of the model at `path` (`model.content`).
+
+    Raises:
+        FormatError, UsageError, Undecided: see `opened` and `content.formats`.
+    """
+    with opened(path, folder=folder) as root:
+        return content.formats(root, scope)
 
 
 def hashed(

@@ -14,9 +14,11 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from modelseal.files import translated
+from modelseal.model import tree
 
 if TYPE_CHECKING:
-    from modelseal.model.tree import OpenFile
+    from modelseal.model.scope import Scope
+    from modelseal.model.tree import OpenFile, Root
 
 HEAD = 4096  # bytes that are looked at
 OTHER = "other"
@@ -89,6 +91,16 @@ def of_open_file(file: OpenFile) -> str:
     """
     with translated(file.name):
         return format_of(file.name, os.pread(file.fd, HEAD, 0))
+
+
+def formats(root: Root, scope: Scope) -> dict[str, str]:
+    """Return which of `FORMATS` each signed file of the model at `root` has, by its name.
+
+    Raises:
+        FormatError, Undecided: see `tree.walk`; a file cannot be read.
+    """
+    files = (file for file in tree.walk(root, scope) if scope.is_signed(file.name))
+    return {file.name: of_open_file(file) for file in files}
 
 
 def _is_pickle(head: bytes) -> bool:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
     from modelseal.policy.signers import AcceptedSigner
@@ -39,16 +39,26 @@ def count(signatures: Sequence[Authentic], accepted: Sequence[AcceptedSigner]) -
     return sum(place(who, set()) for who in fitting)
 
 
-def reached(
-    signatures: Sequence[Authentic],
-    accepted: Sequence[AcceptedSigner],
-    threshold: int,
-    moment: Callable[[Authentic], datetime | None],
+def agreed_since(
+    signatures: Sequence[Authentic], accepted: Sequence[AcceptedSigner], threshold: int
 ) -> datetime | None:
     """Return the latest time such that the signatures from then on are enough, None if none is."""
-    moments = {found for one in signatures if (found := moment(one)) is not None}
-    for limit in sorted(moments, reverse=True):
-        later = [one for one in signatures if (found := moment(one)) is not None and found >= limit]
+    for limit in sorted({one.time for one in signatures if one.time is not None}, reverse=True):
+        later = [one for one in signatures if one.time is not None and one.time >= limit]
         if count(later, accepted) >= threshold:
             return limit
     return None
+
+
+def agreed_until(
+    signatures: Sequence[Authentic], accepted: Sequence[AcceptedSigner], threshold: int
+) -> datetime | None:
+    """Return when too few of the signatures, which are enough now, verify; None is never."""
+    lasting = [one for one in signatures if one.until is None]
+    if count(lasting, accepted) >= threshold:
+        return None
+    for end in sorted({one.until for one in signatures if one.until is not None}, reverse=True):
+        still = [one for one in signatures if one.until is None or one.until >= end]
+        if count(still, accepted) >= threshold:
+            return end
+    return None  # unreachable: all of them are enough

@@ -12,16 +12,16 @@ better.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from modelseal.errors import ModelSealError, Undecided, shown
 from modelseal.policy import reasons
-from modelseal.policy.counting import count, reached
+from modelseal.policy.counting import agreed_since, agreed_until, count
 from modelseal.policy.verdict import NOTE, Check, Verdict, left_out
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
     from modelseal.formats.oms import Manifest
     from modelseal.model.diff import ManifestDiff
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     from modelseal.policy.signers import AcceptedSigner
     from modelseal.policy.verdict import Status
     from modelseal.verification.authentic import Authentic, Kind
-
-
-_FOREVER = datetime.max.replace(tzinfo=UTC)
 
 
 class Refused(NamedTuple):
@@ -130,7 +127,7 @@ def decide(
     rule, signatures = agreement.rule, agreement.signatures
     reason = reasons.files(diff) if diff else None
     if reason is None and rule.formats:
-        reason = reasons.formats(agreement.manifest.file_names(), contents or {}, rule.formats)
+        reason = reasons.formats(agreement.manifest, contents, rule.formats)
     checks = agreement.checks
     if unsigned:
         detail = f"not signed and ignored, as the rule allows: {reasons.listed(unsigned)}"
@@ -233,11 +230,10 @@ def _agreement(
         said = f"{count(signatures, accepted)} signed the same files, of {rule.threshold} needed"
         checks.append(Check("threshold", passed=True, detail=said))
     manifest = signatures[0].manifest._replace(ignored=tuple(sorted(ignored)), serialization=how)
-    until = reached(signatures, accepted, rule.threshold, lambda one: one.until or _FOREVER)
     return Agreement(
         model, rule, tuple(signatures), manifest, (*checks, *others),
-        reached(signatures, accepted, rule.threshold, lambda one: one.time),
-        None if until == _FOREVER else until,
+        agreed_since(signatures, accepted, rule.threshold),
+        agreed_until(signatures, accepted, rule.threshold),
     )  # fmt: skip
 
 

@@ -6,15 +6,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from modelseal.errors import shown
-from modelseal.policy.rules import version_digests
+from modelseal.policy.rules import EXPECTED, version_digests
 from modelseal.policy.signers import AcceptedAuthority, AcceptedIdentity
 from modelseal.policy.verdict import NOTE, Check
 from modelseal.policy.workflows import CLAIMS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
+    from modelseal.formats.oms import Manifest
     from modelseal.model.diff import ManifestDiff
     from modelseal.policy.rules import Revocation, Rule
     from modelseal.policy.signers import AcceptedSigner
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from modelseal.verification.authentic import Authentic
 
 _OF_A_RUN = {"source-repository-uri", "build-config-uri", "source-repository-ref", *CLAIMS.values()}
+_BY_ANOTHER_KEY = {"key-mismatch", "signature-invalid", "untrusted-certificate"}
 _NAMED = 3  # accepted signers, or paths, named in a sentence
 
 
@@ -85,11 +87,22 @@ def _other_run(found: Signer, expected: AcceptedIdentity) -> Reason:
 
 
 def with_known(hint: str, code: str, known: Sequence[AcceptedSigner]) -> str:
-    """Return the hint of a signature that does not hold, with the signer who was known so far."""
-    if code not in {"key-mismatch", "bad-signature"} or not known:
+    """Return the hint of a signature that does not hold, with who was known so far.
+
+    Somebody changed a key, or the model: only the operator can tell which (OWASP AISVS 6.4.6).
+    """
+    named_in_policy = [one for one in known if not one.name.startswith(EXPECTED)]
+    if code not in _BY_ANOTHER_KEY or not named_in_policy:
         return hint
-    names = ", ".join(shown(str(one)) for one in known[:_NAMED])
-    return f"{hint} The signer known so far: {names}."
+    return (
+        f"{hint} Signers known so far: {_all_named(named_in_policy)}. If one has a new key, ask "
+        "them on another channel and put it into the policy."
+    )
+
+
+def _all_named(signers: Sequence[AcceptedSigner]) -> str:
+    names = ", ".join(f"'{shown(one.name)}', {shown(str(one))}" for one in signers[:_NAMED])
+    return f"{names} and {len(signers) - _NAMED} more" if len(signers) > _NAMED else names
 
 
 def revoked(signature: Authentic, revocation: Revocation) -> Reason:
@@ -121,7 +134,7 @@ def time(signature: Authentic, rule: Rule, now: datetime | None) -> Reason | Non
         return Reason("time", "no-trusted-time", message, hint)
     said = f"The model was signed at {_when(signed)}"
     if rule.max_age is not None and (now is None or now - signed > rule.max_age):
-        message = f"{said}, longer ago than the {_days(rule.max_age)} that the rule allows."
+        message = f"{said}, longer ago than the {_span(rule.max_age)} that the rule allows."
         return Reason("time", "signed-too-long-ago", message, "Have the model signed again.")
     if rule.not_before is not None and signed < rule.not_before:
         message = f"{said}, and the rule accepts none from before {_when(rule.not_before)}."
@@ -177,20 +190,21 @@ def files(diff: ManifestDiff) -> Reason:
 
 
 def formats(
-    names: Iterable[str], contents: Mapping[str, str], allowed: Sequence[str]
+    signed: Manifest, contents: Mapping[str, str] | None, allowed: Sequence[str]
 ) -> Reason | None:
     """Return the reason if a file has contents that the rule does not allow."""
+    if contents is None or len(contents) != len(signed.file_names()):
+        message = "The rule allows some formats only, and not every file was looked into."
+        return Reason("formats", "format-not-allowed", message, "This is a defect; report it.")
     wrong = [
-        f"'{shown(name, 80)}' is {contents.get(name, 'unknown')}"
-        for name in sorted(names)
-        if contents.get(name) not in allowed
+        f"'{shown(name, 80)}' is {found}"
+        for name, found in sorted(contents.items())
+        if found not in allowed
     ]
     if not wrong:
         return None
     more = f" and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else ""
-    message = (
-        f"The rule allows the formats {', '.join(allowed)}: {', '.join(wrong[:_NAMED])}{more}."
-    )
+    message = f"The rule allows {', '.join(allowed)}: {', '.join(wrong[:_NAMED])}{more}."
     hint = "Convert the files, or add their format to the rule's formats if you trust the signer."
     return Reason("formats", "format-not-allowed", message, hint)
 
@@ -230,5 +244,9 @@ def _when(time: datetime) -> str:
     return f"{time:%Y-%m-%d %H:%M:%S} UTC"
 
 
-def _days(age: object) -> str:
-    return str(age)
+def _span(age: timedelta) -> str:
+    days = f"{age.days} days" if age.days != 1 else "1 day"
+    if not age.seconds:
+        return days
+    clock = f"{age.seconds // 3600}:{age.seconds // 60 % 60:02}:{age.seconds % 60:02} hours"
+    return f"{days} and {clock}" if age.days else clock
