@@ -289,7 +289,8 @@ class _File:
         os.replace(temporary, self._name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
 
     def _temporary_name(self) -> str:
-        start = os.fsencode(self._name)[:100].decode(errors="ignore")  # of 255 bytes at most
+        # Of 255 bytes at most, and whole characters of UTF-8, which some file systems insist on.
+        start = os.fsdecode(os.fsencode(self._name)[:100].decode(errors="ignore").encode())
         return f".{start}.{secrets.token_hex(8)}.tmp"
 
     @contextmanager

@@ -42,7 +42,7 @@ def sign(instance, path, **more):
 
 def signer(instance):
     return {
-        "identity": ALICE, "issuer": instance.issuer, "trusted_root": instance.trusted_root,
+        "identity": ALICE, "issuer": instance.issuer, "trust": instance.trusted_root,
     }  # fmt: skip
 
 
@@ -152,7 +152,7 @@ def test_a_link_that_leads_elsewhere_is_refused(instance, downloaded, cache, tar
     (downloaded / "config.json").symlink_to(target.format(cache=cache))
 
     assert verify(instance, downloaded).code == "symlink"
-    with pytest.raises(FormatError, match=why), modelseal.load(downloaded, **signer(instance)):
+    with pytest.raises(PolicyRefused, match=why), modelseal.load(downloaded, **signer(instance)):
         pass
     with pytest.raises(FormatError, match=why):
         sign(instance, downloaded, overwrite=True)

@@ -13,7 +13,7 @@ from modelseal.admission import store as stores
 from modelseal.admission.road import Compared, judge
 from modelseal.files import is_folder
 from modelseal.formats.oms import Manifest, Serialization
-from modelseal.model import scope
+from modelseal.model import names, scope
 from modelseal.model.diff import ManifestDiff, compare, differing
 from modelseal.model.manifest import Contents
 from modelseal.policy.decide import decide
@@ -51,7 +51,7 @@ def admit(
     the digest already. Bytes are hashed on their way into the store, so nobody can change them
     between the check and the use. With a stored digest nothing is copied, but the source is still
     hashed, so that a changed model is refused rather than silently answered by the good copy; a
-    caller who knows by `source.stamp` that it is `unchanged` saves that read.
+    caller who knows by `stamp.of_folder` that it is `unchanged` saves that read.
 
     Raises:
         PolicyRefused: decided: not accepted, the verdict says why.
@@ -59,8 +59,9 @@ def admit(
     """
     model = Path(os.path.abspath(model))  # noqa: PTH100 - "." has no name, and a link must stay one
     copy = _Copy(stores.prepare(store), progress, unchanged=unchanged)
-    newest = history.newest(copy.store, model.name)
-    verdict = judge(model, model.name, policy, verifier, copy.compare, bundle=bundle, newest=newest)
+    name = names.text(model.name)
+    newest = history.newest(copy.store, name)
+    verdict = judge(model, name, policy, verifier, copy.compare, bundle=bundle, newest=newest)
     verdict.raise_for_refusal()
     if verdict.warned:
         copy.take_unverified(model)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from modelseal.admission import source
 from modelseal.admission.road import Compared, judge
-from modelseal.model import manifest
+from modelseal.model import manifest, names
 from modelseal.model.diff import compare
 from modelseal.model.scope import EVERYTHING
 from modelseal.policy.verdict import STAT_CACHE, Check, Verdict
@@ -41,14 +41,14 @@ def check(
     Raises:
         UsageError: the call itself is wrong, such as a path that does not exist.
     """
-    name = os.path.basename(os.path.abspath(path))  # noqa: PTH100, PTH119 - a link stays one
+    name = names.text(os.path.basename(os.path.abspath(path)))  # noqa: PTH100, PTH119 - a link stays one
     compared = partial(differences, progress=progress, cache=cache)
     verdict = judge(path, name, policy, verifier, compared, bundle=bundle)
     checks = verdict.checks
     if cache is not None and verdict:
         message = f"{cache.unread} of the files were not read: they look as when last signed"
         checks = (*checks, Check(STAT_CACHE, passed=True, detail=message))
-    return replace(verdict, model=str(path), checks=checks)
+    return replace(verdict, model=names.text(path), checks=checks)
 
 
 def differences(

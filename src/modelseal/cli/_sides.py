@@ -10,7 +10,7 @@ from modelseal.cli._run import note
 from modelseal.errors import FormatError, UsageError, shown
 from modelseal.files import is_folder, is_stream, read_trusted
 from modelseal.formats import bundle, oms
-from modelseal.model import listing, manifest, scope, tree
+from modelseal.model import listing, manifest, names, scope, tree
 from modelseal.model.diff import ManifestDiff, compare
 from modelseal.model.manifest import Contents
 
@@ -40,7 +40,7 @@ def compared(old: Path, new: Path, progress: Progress | None) -> tuple[ManifestD
         raise _not_comparable("The two lists have different hashes or shards.")
     if None in lists and not is_folder(old) and not is_folder(new):
         # A file is compared whatever it is called: a model may be renamed.
-        before, after = (_renamed(side, new.name) for side in (before, after))
+        before, after = (_renamed(side, names.from_disk(new.name)) for side in (before, after))
     differs = compare(before, after)
     return differs, given is None
 

@@ -72,11 +72,12 @@ def run(options: Options) -> int:
 def _inside(name: str, old: Path, new: Path) -> Inside:
     """Return what differs in the file `name`, or why nobody can tell: one odd file is no answer."""
     from modelseal.files import is_folder
-    from modelseal.model import inside
+    from modelseal.model import inside, names
 
     try:
         if is_folder(old):
-            return inside.compare(name, old / name, new / name)
+            path = names.to_disk(name)
+            return inside.compare(name, old / path, new / path)
         return inside.compare(name, old, new)
     except FormatError as error:
         return error

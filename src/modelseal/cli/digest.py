@@ -40,7 +40,7 @@ def run(options: Options) -> int:
     path: Path = options.path
     from modelseal.files import is_folder
     from modelseal.formats import oms
-    from modelseal.model import listing, manifest, scope
+    from modelseal.model import listing, manifest, names, scope
 
     how = oms.serialization(
         options.hash_type, shard_size=options.shard_size, allow_symlinks=options.allow_symlinks
@@ -53,7 +53,7 @@ def run(options: Options) -> int:
         else:
             contents = manifest.of_file(path, progress, how)
     if options.output == "json":
-        print_document("digest", ACCEPTED, model=str(path), **listing.to_dict(contents))
+        print_document("digest", ACCEPTED, model=names.text(path), **listing.to_dict(contents))
         return ACCEPTED
     found = contents.manifest
     answer(f"sha256:{found.root().hex()}")

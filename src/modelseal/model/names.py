@@ -43,3 +43,11 @@ def of_path(path: Path) -> str:
         FormatError: as `from_disk`.
     """
     return from_disk(path.as_posix())
+
+
+def text(path: Path | str) -> str:
+    """Return `path` for people and for JSON, the same under every locale.
+
+    Bytes that are not UTF-8 are escaped as Python does it, with surrogates.
+    """
+    return os.fsencode(path).decode(errors="surrogateescape")

@@ -15,6 +15,7 @@ from urllib.parse import urlparse
 from modelseal.errors import FormatError, PolicyRefused, shown
 from modelseal.files import read_untrusted
 from modelseal.formats.strict import as_kind, optional, parse_json
+from modelseal.model import names
 from modelseal.policy.verdict import Check
 
 if TYPE_CHECKING:
@@ -77,14 +78,14 @@ def _check_runtime(settings: dict[str, Any], snapshot: Snapshot, policy: Policy)
 def _inside(uri: str, snapshot: Snapshot) -> str:
     """Return the absolute path of `uri`, a file or folder of the snapshot."""
     wanted = PurePosixPath(uri)
-    path = str(snapshot.path / wanted)
-    names = [PurePosixPath(resource.name) for resource in snapshot.manifest.resources]
-    is_signed = any(name.is_relative_to(wanted) for name in names)
-    # MLServer parses the path as a URL and keeps what that leaves: it must leave all of it
-    if not is_signed or urlparse(path, scheme="file").path != path:
-        message = f"The signed settings point to '{shown(uri)}', which is not in the signed model."
-        raise _refused(snapshot, "uri-outside", message, "Use a path inside the model's folder.")
-    return path
+    files = (PurePosixPath(resource.name) for resource in snapshot.manifest.resources)
+    if any(file.is_relative_to(wanted) for file in files):
+        path = str(snapshot.path / names.to_disk(str(wanted)))
+        # MLServer parses the path as a URL and keeps what that leaves: it must leave all of it
+        if urlparse(path, scheme="file").path == path:
+            return path
+    message = f"The signed settings point to '{shown(uri)}', which is not in the signed model."
+    raise _refused(snapshot, "uri-outside", message, "Use a path inside the model's folder.")
 
 
 def _refused(snapshot: Snapshot, code: str, message: str, hint: str) -> PolicyRefused:

@@ -12,7 +12,7 @@ from modelseal import files
 from modelseal.errors import FormatError, ModelSealError, UsageError, shown
 from modelseal.formats import bundle as bundle_format
 from modelseal.formats import dsse, intoto, oms
-from modelseal.model import manifest, scope, stat_cache, tree
+from modelseal.model import manifest, names, scope, stat_cache, tree
 from modelseal.model.bundles import next_bundle
 from modelseal.signing.place import Place, place_of
 from modelseal.signing.signers import NOTED, WHOLE_LIMIT
@@ -104,7 +104,7 @@ def make(
         found = manifest.of_file(path, progress, way.serialization, cache).manifest
     else:
         message, found = _artifact(path, artifact_hash, progress, cache)
-    oms.check_name(path.resolve().name or "model")  # what the signature says it is about
+    _subject(path)  # what the signature says it is about
     _refuse_control_characters(found)
     if cache is not None:
         cache.save()
@@ -117,13 +117,23 @@ def make(
     return plan
 
 
+def _subject(path: Path) -> str:
+    """Return what the signature says it is about.
+
+    Raises:
+        FormatError: the name is not UTF-8, or no file can have it.
+    """
+    name = path.resolve().name if path.name in {"", ".."} else path.name  # a link keeps its name
+    return oms.check_name(names.from_disk(name) or "model")
+
+
 def _statement(path: Path, found: oms.Manifest) -> bytes:
     """Return the statement to sign for the model at `path`.
 
     Raises:
         FormatError: no verifier would read the bundle of it ("too-large").
     """
-    message = intoto.to_bytes(oms.to_statement(found, path.resolve().name or "model"))
+    message = intoto.to_bytes(oms.to_statement(found, _subject(path)))
     if len(message) * 4 // 3 + _MATERIAL > bundle_format.LIMIT:
         raise FormatError(
             "too-large",
@@ -150,7 +160,7 @@ def _notes(path: Path, place: Place, *, folder: bool) -> stat_cache.StatCache:
     except ModelSealError:
         pass  # none, or none that can be read: all is read
     if signed is not None and not folder:
-        signed = manifest.renamed(signed, path.name)
+        signed = manifest.renamed(signed, names.from_disk(path.name))
     return stat_cache.load(path).agreeing(signed)
 
 
@@ -165,7 +175,8 @@ def _artifact(
     """
     if by is None:
         artifact = _whole(path)
-        found = oms.Manifest((oms.Resource(path.name, hashlib.sha256(artifact).digest()),))
+        name = names.from_disk(path.name)
+        found = oms.Manifest((oms.Resource(name, hashlib.sha256(artifact).digest()),))
     else:
         how = oms.Serialization(hash_type=by)
         found = manifest.of_file(path, progress, how, cache).manifest

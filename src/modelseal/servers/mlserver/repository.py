@@ -121,7 +121,7 @@ class VerifiedModelRepository(ModelRepository):  # type: ignore[misc] # as above
             logger.exception("the models folder cannot be listed")
             raise unlistable() from error
         # As in a manifest. A name that is not UTF-8 is not printable, so it is no model's.
-        listed = (os.fsencode(name).decode(errors="surrogateescape") for name in found)
+        listed = map(names.text, found)
         return [name for name in listed if self._is_model(name)]
 
     def _is_model(self, name: str) -> bool:
