@@ -321,7 +321,7 @@ def test_json_events_without_secrets(start_instance, raw_client, p256, tmp_path)
         client.ask("/api/v2/signingCert", {"credentials": {"oidcIdentityToken": token[:-4]}})
     lines = (tmp_path / "instance.log").read_text().splitlines()
     events = [json.loads(line) for line in lines]
-    assert {event["event"] for event in events} == {"request", "refused"}
+    assert {event["event"] for event in events} == {"started", "request", "refused"}
     text = "\n".join(lines)
     assert token.rpartition(".")[0] not in text
     assert "very-secret" not in text

@@ -31,6 +31,7 @@ COMMANDS = {
     "diff": "Show which files and tensors of two models differ.",
     "key": "Make keys to sign with.",
     "inspect": "Show what a signature says, without checking it.",
+    "trust": "Choose which instances of Sigstore this machine trusts.",
     "instance": "Run a private Sigstore in one process.",
     "completion": "Print a completion script for bash, zsh or fish.",
     "demo": "Tell the whole story: train, sign, verify, tamper, be refused.",

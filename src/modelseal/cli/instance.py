@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ _DOCUMENTS = {  # what clients need, by the name of the command that prints it
     "trust-config": "client trust config (trusted root and signing config)",
     "trusted-root": "trusted root",
     "signing-config": "signing config",
+    "root": "TUF root, which `modelseal trust add` takes",
 }
 _PORTS = range(1 << 16)
 
@@ -176,6 +178,10 @@ def _add_document(parser: Parser, name: str) -> None:
         "--instance", dest="url", metavar="URL", help="Ask a running instance instead."
     )
     parser.add_argument("--out", type=Path, metavar="F", help="Write to this file.")
+    if name == "root":
+        parser.add_argument(
+            "--fingerprint", action="store_true", help="Print its SHA-256, not the root."
+        )
 
 
 def _document(options: Options) -> None:
@@ -192,6 +198,8 @@ def _document(options: Options) -> None:
             f"warning: this {_DOCUMENTS[options.document]} was downloaded, and nothing vouches "
             "for it: compare it with the operator's."
         )
+    if options.document == "root" and options.fingerprint:
+        body = f"sha256:{sha256(body).hexdigest()}\n".encode()
     if options.out is None:
         answer(body.decode(), end="")
     else:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -12,6 +14,8 @@ from modelseal.errors import FormatError, Undecided, UsageError, shown
 from modelseal.formats.strict import as_kind, parse_json
 from modelseal.instance import state as states
 from modelseal.instance import trust
+from modelseal.instance.database import Database
+from modelseal.instance.refused import Refused
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +25,8 @@ _DOCUMENTS = {
     "trusted-root": trust.trusted_root,
     "signing-config": trust.signing_config,
 }
-NAMES = tuple(_DOCUMENTS)
+_ROOT = "root"  # the TUF root, of which every byte counts
+NAMES = (*_DOCUMENTS, _ROOT)
 _LIMIT = 1 << 20
 _SECONDS = 30
 
@@ -30,9 +35,18 @@ def from_folder(data: Path, name: str) -> bytes:
     """Return the document `name` (one of NAMES) of the instance in `data`.
 
     Raises:
-        Undecided: there is no instance, or it never ran and so has no URL yet.
+        Undecided: there is no instance, it never ran and so has no URL yet, or it is damaged.
     """
-    return trust.to_bytes(_DOCUMENTS[name](states.started(data)))
+    state = states.started(data)
+    if name != _ROOT:
+        return trust.to_bytes(_DOCUMENTS[name](state))
+    from modelseal.instance.tuf import TufRepository  # noqa: PLC0415 - the others do without TUF
+
+    try:
+        with closing(Database(state.database)) as database:
+            return TufRepository(state.keys.tuf, database).root()
+    except (sqlite3.Error, Refused) as error:
+        raise states.damaged(data, error) from error
 
 
 def from_url(url: str, name: str) -> bytes:
@@ -57,7 +71,7 @@ def from_url(url: str, name: str) -> bytes:
             f"The instance at {shown(url)} did not give its {name}: {shown(str(error))}.",
             "Check the URL, and that `modelseal instance up` runs there.",
         ) from error
-    return trust.to_bytes(document)
+    return body if name == _ROOT else trust.to_bytes(document)
 
 
 def _is_http(url: str) -> bool:

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import logging
 import signal
 import socket
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 
     from modelseal.instance.state import State
     from modelseal.instance.users import Users
+
+_log = logging.getLogger("modelseal.instance")
 
 _SHUTDOWN_SECONDS = 5
 _MAX_CONNECTIONS = 500
@@ -60,7 +64,14 @@ def serve(
             state = states.with_url(state, _url(host, listener))
             database, services = _open(data, state, users)
             with closing(database):
-                _run(create_app(services), listener, lambda: ready(state.url))
+                _run(create_app(services), listener, lambda: _started(services, ready))
+
+
+def _started(services: Services, ready: Callable[[str], None]) -> None:
+    url, root = services.state.url, services.tuf.root()
+    fields = {"url": url, "tuf_root": f"sha256:{sha256(root).hexdigest()}"}
+    _log.info("started", extra={"fields": fields})
+    ready(url)
 
 
 def _open(data: Path, state: State, users: Users | None) -> tuple[Database, Services]:

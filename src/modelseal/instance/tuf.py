@@ -90,6 +90,15 @@ class TufRepository:
                 row = None
         return _found(row)
 
+    def root(self) -> bytes:
+        """Return the newest root as it is, `root.json`; nothing is signed anew.
+
+        Raises:
+            Refused: there is none.
+        """
+        with self.database.reading() as connection:
+            return _found(_row(connection, "root"))
+
     def target(self, path: str) -> bytes:
         """Return the target at `path`, its digest in front of its name.
 

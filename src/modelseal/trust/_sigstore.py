@@ -3,18 +3,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-import requests
 from sigstore.errors import Error, TUFError
 from sigstore.models import ClientTrustConfig
 from sigstore_models.trustroot import v1 as trustroot_v1
 
-from modelseal import home
-from modelseal.errors import FormatError, Undecided, shown
-from modelseal.files import of_os_error, read_trusted
+from modelseal.errors import FormatError, shown
+from modelseal.files import read_trusted
+from modelseal.trust import _tuf, instances, published
 from modelseal.trust import embedded as roots
-from modelseal.trust import published
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _CONFIG_LIMIT = 4 * 1024 * 1024  # bytes
 
@@ -34,40 +35,14 @@ def trust_config(
     if not published.is_trusted(url):
         raise published.not_trusted(name)
     try:
-        return ClientTrustConfig.from_tuf(url)
+        with instances.locked(url):
+            return ClientTrustConfig.from_tuf(url)
     except (TUFError, OSError) as error:
         cause = error.__cause__ if isinstance(error, TUFError) else error
-        if isinstance(cause, OSError) and not isinstance(cause, requests.RequestException):
-            raise _file_error(cause, where) from error
-        reason = shown(str(cause or error) or type(cause).__name__)
-        raise Undecided(
-            "instance-unreachable",
-            f"The trust root of {name} cannot be refreshed: {reason}.",
-            "Check the URL and the network, or use --trust-config.",
-        ) from error
+        raise _tuf.error_of(cause or error, name, where) from error
     except (ValueError, Error) as error:
         message = f"What {name} publishes is no trust config: {shown(str(error))}."
         raise FormatError("trust-config", message, "Tell its operator.") from error
-
-
-def _file_error(error: OSError, where: published.Folders) -> Undecided:
-    """Return what `error` means: TUF keeps what it has seen, in two folders of the user's."""
-    name = error.filename2 or error.filename  # the second is the one that is written
-    if isinstance(name, str) and _is_on_the_way(Path(name), where.targets):
-        return home.unusable(error, where.targets, "cache")
-    if isinstance(name, str) and _is_on_the_way(Path(name), where.metadata):
-        kept = where.metadata.parents[1]
-        hint = (
-            f"Make it writable; or copy '{shown(str(kept))}', which says what is trusted, into a "
-            f"folder that is, and set {home.VARIABLES['data']} to that folder."
-        )
-        return home.unusable(error, where.metadata, "data", hint)
-    return of_os_error(error)
-
-
-def _is_on_the_way(path: Path, folder: Path) -> bool:
-    """Return whether `path` is in `folder` or above it."""
-    return path.is_relative_to(folder) or folder.is_relative_to(path)
 
 
 def in_trust_config(data: bytes, source: str) -> ClientTrustConfig:

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """What instances of Sigstore published, as last seen by TUF on this machine; no network here.
 
-The cache is that of sigstore-python, which fills it when it signs or is told to trust an instance.
+The cache is that of sigstore-python. It is filled by `modelseal trust add`, when signing, by
+`verify --refresh`, and by sigstore-python itself.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from modelseal import home
 from modelseal.errors import ModelSealError, Undecided, UsageError, shown
@@ -20,7 +21,9 @@ from modelseal.trust import embedded as roots
 PUBLIC_GOOD_URL = "https://tuf-repo-cdn.sigstore.dev"
 STAGING_URL = "https://tuf-repo-cdn.sigstage.dev"
 _CLIENT = "sigstore-python"
+PUBLIC_URLS = (PUBLIC_GOOD_URL, STAGING_URL)
 _EMBEDDED = {PUBLIC_GOOD_URL: roots.PUBLIC_GOOD, STAGING_URL: roots.STAGING}
+_URL_LIMIT = 200  # characters once quoted, which must be the name of a folder
 
 
 class Folders(NamedTuple):
@@ -47,7 +50,11 @@ def is_trusted(url: str) -> bool:
     Raises:
         Undecided: cannot tell.
     """
-    return url in _EMBEDDED or exists(folders(url).metadata / "root.json")
+    if url in _EMBEDDED:
+        return True
+    metadata = folders(url).metadata
+    # The first is missing for a moment whenever TUF looks for a newer one.
+    return exists(metadata / "root.json") or exists(metadata / "root_history")
 
 
 def cached_root(instance: str | None, *, staging: bool) -> tuple[bytes, str]:
@@ -56,13 +63,14 @@ def cached_root(instance: str | None, *, staging: bool) -> tuple[bytes, str]:
     The public instances are known without having been seen, to a user without a home folder too.
 
     Raises:
-        Undecided: this instance was never trusted on this machine, or that cannot be told.
+        Undecided: this instance is not trusted on this machine, its root was never fetched here,
+            or neither can be told.
     """
     url, name = url_of(instance, staging=staging)
     try:
         metadata, targets = folders(url)
         cached = targets / "trusted_root.json"
-        is_cached = exists(cached)
+        is_cached = is_trusted(url) and exists(cached)
     except Undecided:
         if url not in _EMBEDDED:
             raise
@@ -72,6 +80,12 @@ def cached_root(instance: str | None, *, staging: bool) -> tuple[bytes, str]:
         return read_trusted(cached, trusted_root.LIMIT, "trusted root"), name + until
     if url in _EMBEDDED:
         return roots.embedded(_EMBEDDED[url]), f"{name}, as in this release"
+    if is_trusted(url):
+        raise Undecided(
+            "root-not-cached",
+            f"This machine trusts {name}, but has no trusted root of it.",
+            "Fetch it once with: modelseal verify --refresh",
+        )
     raise not_trusted(name)
 
 
@@ -98,13 +112,23 @@ def url_of(instance: str | None, *, staging: bool) -> tuple[str, str]:
         UsageError: `instance` is no URL.
     """
     if instance is not None:
-        if not instance.startswith(("http://", "https://")):
+        if not _is_url(instance):
             message = f"'{shown(instance)}' is not the URL of an instance."
-            raise UsageError("bad-url", message, "It starts with http:// or https://.")
+            raise UsageError("bad-url", message, "It is like https://sigstore.example.")
         return instance.rstrip("/"), f"the instance {shown(instance)}"
     if staging:
         return STAGING_URL, "the Sigstore staging instance"
     return PUBLIC_GOOD_URL, "the public Sigstore instance"
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    plain = text.isprintable() and not parts.query and not parts.fragment and " " not in text
+    fits = len(quote(text, safe="")) <= _URL_LIMIT
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and plain and fits
 
 
 def not_trusted(name: str) -> Undecided:
@@ -112,5 +136,5 @@ def not_trusted(name: str) -> Undecided:
     return Undecided(
         "instance-not-trusted",
         f"This machine does not trust {name} yet.",
-        "Get root.json from its operator, then: sigstore --instance URL trust-instance root.json",
+        "Get root.json from its operator, then: modelseal trust add URL root.json",
     )

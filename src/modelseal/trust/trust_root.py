@@ -6,13 +6,16 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from modelseal.errors import FormatError, UsageError, shown
 from modelseal.files import read_trusted
 from modelseal.formats import trusted_root as trusted_root_format
 from modelseal.formats.strict import as_kind, member, parse_json, parse_proto
 from modelseal.trust.choice import only_one
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 LIMIT = 4 * 1024 * 1024  # bytes; the public trusted root has some 7 kB
 _WHAT = "trusted root"
@@ -29,6 +32,17 @@ class TrustRoot(NamedTuple):
     json: bytes
     source: str
     parsed: trusted_root_format.TrustedRoot | None = None
+
+    @property
+    def newest_key(self) -> datetime | None:
+        """Return when the newest key or CA became valid; None if there is none, or unreadable."""
+        if self.parsed is None:
+            return None
+        root = self.parsed
+        logs = (*root.logs, *root.ct_logs)
+        authorities = (*root.certificate_authorities, *root.timestamp_authorities)
+        starts = [log.period.start for log in logs] + [one.period.start for one in authorities]
+        return max(starts, default=None)
 
 
 def from_file(path: Path) -> TrustRoot:
@@ -100,9 +114,7 @@ def choose(
     if refresh:
         if trusted_root is not None or trust_config is not None:
             raise _no_refresh()
-        from modelseal.trust import _sigstore as roots  # noqa: PLC0415 - 400 ms, only if asked for
-
-        roots.trust_config(instance=instance, staging=staging)  # fills the cache
+        _refresh(instance, staging=staging)
     if trusted_root is not None:
         return from_file(Path(trusted_root))
     if trust_config is not None:
@@ -111,6 +123,21 @@ def choose(
 
     data, source = published.cached_root(instance, staging=staging)
     return _parsed(data, source)
+
+
+def _refresh(instance: str | None, *, staging: bool) -> None:
+    """Have TUF fetch what an instance publishes into the local cache."""
+    from modelseal.trust import published  # noqa: PLC0415 - a root in a file needs none of it
+
+    url, name = published.url_of(instance, staging=staging)
+    if url in published.PUBLIC_URLS:
+        from modelseal.trust import _sigstore as roots  # noqa: PLC0415 - 400 ms, only if asked for
+
+        roots.trust_config(instance=instance, staging=staging)
+    else:
+        from modelseal.trust import _tuf  # noqa: PLC0415 - as above
+
+        _tuf.refresh(url, name)
 
 
 def _no_refresh() -> UsageError:
@@ -134,15 +161,7 @@ def _parsed(data: bytes, source: str) -> TrustRoot:
         parsed = trusted_root_format.parse(data)
     except FormatError:  # whoever uses the root says what is wrong with it
         parsed = None
-    digest = hashlib.sha256(data).hexdigest()[:12]
-    return TrustRoot(data, f"{source} (sha256 {digest}), newest key of {_newest(parsed)}", parsed)
-
-
-def _newest(root: trusted_root_format.TrustedRoot | None) -> str:
-    """Return the day from which the newest key or CA is valid."""
-    if root is None:
-        return "no readable date"
-    logs = (*root.logs, *root.ct_logs)
-    authorities = (*root.certificate_authorities, *root.timestamp_authorities)
-    starts = [log.period.start for log in logs] + [one.period.start for one in authorities]
-    return f"{max(starts):%Y-%m-%d}" if starts else "no date"
+    root = TrustRoot(data, source, parsed)
+    digest, newest = hashlib.sha256(data).hexdigest()[:12], root.newest_key
+    day = "no readable date" if newest is None else f"{newest:%Y-%m-%d}"
+    return root._replace(source=f"{source} (sha256 {digest}), newest key of {day}")
