@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING
 import moved_clock
 import pytest
 from hypothesis import settings
+from needs import HAS_MLSERVER, NO_MLSERVER
 from patience import GRACE, PATIENCE
 
 if TYPE_CHECKING:
@@ -32,6 +34,20 @@ for _name in [name for name in os.environ if name.startswith("MODELSEAL_")]:
     del os.environ[_name]  # options of whoever runs the tests
 
 moved_clock.check()  # in every worker
+
+_IMPORTS_MLSERVER = re.compile(
+    r"^(?:from|import) (?:mlserver|modelseal\.servers\.mlserver)\b", re.MULTILINE
+)
+collect_ignore = [
+    path
+    for path in Path(__file__).parent.rglob("test_*.py")
+    if not HAS_MLSERVER and _IMPORTS_MLSERVER.search(path.read_text())
+]
+
+
+def pytest_report_header() -> list[str]:
+    return [f"left out: {path.name}, as {NO_MLSERVER}" for path in sorted(collect_ignore)]
+
 
 MODELSEAL = [str(Path(sys.executable).with_name("modelseal"))]
 
@@ -310,6 +326,8 @@ def running_mlserver(
     **settings: object,
 ) -> Iterator[Server]:  # fmt: skip
     """Run MLServer for `site` until the end of the block; keyword arguments go to settings.json."""
+    if not HAS_MLSERVER:
+        pytest.skip(NO_MLSERVER)
     for _ in range(3):  # somebody may take a port between choosing and listening
         http, grpc, metrics = _free_ports(3)
         name = f"test-{http}-{os.getpid()}"

@@ -10,8 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from needs import needs_mlserver
 from patience import PATIENCE
 
+pytestmark = needs_mlserver
 MODELSEAL = str(Path(sys.executable).with_name("modelseal"))
 
 

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from needs import needs_mlserver
 from patience import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,6 +51,7 @@ def _without_chance(text: str) -> str:
     return text
 
 
+@needs_mlserver
 def test_the_notebook_runs_and_its_outputs_are_the_committed_ones(tmp_path):
     (tmp_path / "tmp").mkdir()
     out = tmp_path / "out.ipynb"

@@ -14,6 +14,7 @@ from pathlib import Path
 from shutil import which
 
 import pytest
+from needs import needs_mlserver
 from patience import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,6 +39,7 @@ def on_free_ports(text: str) -> str:
     return text
 
 
+@needs_mlserver
 @pytest.mark.skipif(which("curl") is None, reason="the tour asks the server with curl")
 def test_the_tour(tmp_path):
     readme = (ROOT / "README.md").read_text()

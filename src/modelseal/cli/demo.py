@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from contextlib import ExitStack
 from importlib.util import find_spec
@@ -30,6 +31,7 @@ Examples:
 """
 
 _NEEDED = ("mlserver", "mlserver_sklearn", "sklearn", "starlette", "tuf")  # one of each extra's
+_NEWEST_FOR_MLSERVER = (3, 12)
 
 
 def add_options(parser: Parser) -> None:
@@ -53,7 +55,7 @@ def run(options: Options) -> int:
         raise UsageError(
             "extra-missing",
             f"The demo needs packages that are not installed: {', '.join(missing)}.",
-            "Install them with: pip install 'modelseal[demo]'",
+            _how_to_install(missing, sys.version_info[:2]),
         )
     from modelseal.cli._demo.children import Children, Ending
 
@@ -65,6 +67,14 @@ def run(options: Options) -> int:
     if keep is not None:
         answer(f"Everything that was written is in {shown(str(folder))}.")
     return ACCEPTED if as_told else REFUSED
+
+
+def _how_to_install(missing: list[str], version: tuple[int, int]) -> str:
+    how = "pip install 'modelseal[demo]'"
+    if "mlserver" in missing and version > _NEWEST_FOR_MLSERVER:
+        newest = ".".join(map(str, _NEWEST_FOR_MLSERVER))
+        return f"MLServer needs Python {newest} or older. With that: {how}"
+    return f"Install them with: {how}"
 
 
 def _folder(keep: Path | None, stack: ExitStack) -> Path:

@@ -12,6 +12,7 @@ import pytest
 from patience import wait_until
 from rich.console import Console
 
+from modelseal.cli import demo
 from modelseal.cli._demo import children, telling
 from modelseal.cli._demo.signing import Payload
 from modelseal.cli._demo.story import STEPS
@@ -138,3 +139,18 @@ def test_a_signal_waits_until_a_child_is_known_and_then_unwinds_once(number, rai
 
 def test_free_ports_are_different():
     assert len(set(children.free_ports(3))) == 3
+
+
+@pytest.mark.parametrize(
+    ("missing", "version", "hint"),
+    [
+        (["sklearn"], (3, 13), "Install them with: pip install 'modelseal[demo]'"),
+        (["mlserver"], (3, 12), "Install them with: pip install 'modelseal[demo]'"),
+        (
+            ["mlserver"], (3, 13),
+            "MLServer needs Python 3.12 or older. With that: pip install 'modelseal[demo]'",
+        ),
+    ],
+)  # fmt: skip
+def test_what_to_do_about_missing_packages(missing, version, hint):
+    assert demo._how_to_install(missing, version) == hint

@@ -8,7 +8,9 @@ Only this package imports mlserver.
 from importlib.util import find_spec
 
 if find_spec("mlserver") is None:
-    raise ModuleNotFoundError("MLServer is missing: pip install 'modelseal[mlserver]'")
+    raise ModuleNotFoundError(
+        "MLServer is missing. On Python 3.11 or 3.12: pip install 'modelseal[mlserver]'"
+    )
 
 from modelseal.servers.mlserver.repository import VerifiedModelRepository
 from modelseal.servers.mlserver.runtime import VerifiedModel
