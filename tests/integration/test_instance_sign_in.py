@@ -134,8 +134,8 @@ def test_a_bad_request_is_told_to_nobody_else(client):
 
 def test_with_users_the_page_asks_for_the_password(start_instance, raw_client, tmp_path):
     line = subprocess.run(
-        [MODELSEAL, "instance", "hash-password", "alice@example.com"],
-        input="secret\nsecret\n", capture_output=True, text=True, timeout=PATIENCE, check=True,
+        [MODELSEAL, "instance", "hash-password", "--password-stdin", "alice@example.com"],
+        input="secret\n", capture_output=True, text=True, timeout=PATIENCE, check=True,
     ).stdout  # fmt: skip
     users = tmp_path / "users"
     users.write_text(line)

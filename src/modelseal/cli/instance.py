@@ -30,6 +30,7 @@ _DOCUMENTS = {  # what clients need, by the name of the command that prints it
     "signing-config": "signing config",
     "root": "TUF root, which `modelseal trust add` takes",
 }
+_PASSWORD_LIMIT = 4096  # bytes
 _PORTS = range(1 << 16)
 
 
@@ -77,6 +78,9 @@ def _add_token(token: Parser) -> None:
 def _add_hash_password(password: Parser) -> None:
     password.set_defaults(command=_hash_password)
     password.add_argument("identity", metavar="IDENTITY", help="Who may sign in.")
+    password.add_argument(
+        "--password-stdin", action="store_true", help="Read the password from stdin, one line."
+    )
 
 
 def _add_data(parser: Parser) -> None:
@@ -160,15 +164,43 @@ def _token(options: Options) -> None:
 
 
 def _hash_password(options: Options) -> None:
-    from getpass import getpass
-
+    from modelseal.instance.tokens import parse_identity
     from modelseal.instance.users import format_user
 
-    # Not on stdout, which goes to the file; not as an option, which other users can see.
-    password = getpass("Password: ", sys.stderr)
-    if password != getpass("Repeat for confirmation: ", sys.stderr):
-        raise UsageError("no-password", "The two passwords differ.", "Type it twice.")
+    parse_identity(options.identity)  # before anybody types a password
+    password = _password_from_stdin() if options.password_stdin else _typed_password()
     answer(format_user(options.identity, password))
+
+
+def _password_from_stdin() -> str:
+    data = sys.stdin.buffer.read(_PASSWORD_LIMIT + 1) if sys.stdin else b""
+    try:
+        lines = data.decode().splitlines()
+    except UnicodeDecodeError as error:
+        message = "The password on stdin is not UTF-8, as browsers send it."
+        raise UsageError("no-password", message, "Convert it.") from error
+    if len(lines) != 1 or len(data) > _PASSWORD_LIMIT:
+        message = "Stdin does not have one line with the password."
+        raise UsageError("no-password", message, "printf '%s' \"$PASSWORD\" | modelseal ...")
+    return lines[0]
+
+
+def _typed_password() -> str:
+    import warnings
+    from getpass import GetPassWarning, getpass
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", GetPassWarning)  # it would be shown while it is typed
+        try:
+            # Not on stdout, which goes to the file; not as an option, which other users can see.
+            password = getpass("Password: ", sys.stderr)
+            again = getpass("Repeat for confirmation: ", sys.stderr)
+        except (GetPassWarning, EOFError, AttributeError) as error:  # the last for closed stdin
+            message = "There is no terminal at which to type the password."
+            raise UsageError("no-password", message, "Pipe it in: --password-stdin") from error
+    if password != again:
+        raise UsageError("no-password", "The two passwords differ.", "Type it twice.")
+    return password
 
 
 def _add_document(parser: Parser, name: str) -> None:
