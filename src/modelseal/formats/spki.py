@@ -127,6 +127,11 @@ def from_pem(text: bytes) -> bytes:
     )
 
 
+def has_pem(text: bytes) -> bool:
+    """Return whether `text` says that there is a public key in it."""
+    return any(f"-----BEGIN {one}-----".encode() in text for one in (PUBLIC_KEY, RSA_PUBLIC_KEY))
+
+
 def from_single_pem(label: str, text: bytes) -> bytes:
     """Return the DER in `text`, which is one PEM block with nothing but white space around it.
 

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from modelseal import files, outputs
 from modelseal.errors import FormatError, UsageError, shown
 from modelseal.formats import spki
-from modelseal.trust import signature
+from modelseal.trust import key_files, signature
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,43 +40,78 @@ def load_private(path: Path, password: bytes | None = None) -> PrivateKey:
     """Return the private key in the PEM file `path`, decrypted with `password`.
 
     Raises:
-        UsageError: missing, or the password is missing or wrong. FormatError: no usable key.
-        Undecided: unreadable.
+        UsageError: missing, or the password is missing, wrong or not needed ("key-password").
+        FormatError: no usable key. Undecided: unreadable.
     """
     from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 - 10 ms, to sign only
 
     pem = files.read_trusted(path, LIMIT, "private key")
     try:
         key = serialization.load_pem_private_key(pem, password)
-        signature.accepted(key.public_key())
-    except TypeError as error:
-        raise _bad_password(path, "is needed, or is given and not needed") from error
+    except TypeError as error:  # there is one and it is not needed, or the other way round
+        raise _password_mismatch(path, password) from error
     except (ValueError, UnsupportedAlgorithm) as error:
-        if password is not None and b"ENCRYPTED" in pem:
-            raise _bad_password(path, "is wrong") from error
-        raise FormatError("bad-key", f"'{shown(str(path))}' has no private key.") from error
+        raise _unusable(path, pem, password) from error
+    try:
+        signature.accepted(key.public_key())
+    except FormatError as error:
+        raise _unsupported(path, key) from error
     if not isinstance(key, PrivateKey):  # unreachable: the public key was accepted
-        raise FormatError("unsupported-key", "The private key is of a kind that is not taken.")
+        raise _unsupported(path, key)
     return key
 
 
-def _bad_password(path: Path, why: str) -> UsageError:
-    message = f"A password for '{shown(str(path))}' {why}."
-    return UsageError("key-password", message, "Name its environment variable: --password-env")
+def _password_mismatch(path: Path, password: bytes | None) -> UsageError:
+    name = shown(str(path))
+    if password is None:
+        message = f"'{name}' is encrypted, and no password was given."
+        hint = "Put the password into an environment variable: --password-env NAME"
+    else:
+        message = f"'{name}' is not encrypted, and a password was given."
+        hint = "Leave out --password-env."
+    return UsageError("key-password", message, hint)
+
+
+def _unusable(path: Path, pem: bytes, password: bytes | None) -> UsageError | FormatError:
+    if not key_files.is_private(pem):
+        return key_files.refusal(path, pem, "private key")
+    if not key_files.is_encrypted(pem):
+        return key_files.damaged(path)
+    if refused := key_files.unsupported_cipher(path, pem):
+        return refused
+    if password is None:
+        return key_files.damaged(path)
+    message = f"The password for '{shown(str(path))}' is wrong."
+    return UsageError("key-password", message, "Check the variable that --password-env names.")
+
+
+def _unsupported(path: Path, key: object) -> FormatError:
+    kind = type(key).__name__.removesuffix("PrivateKey")
+    if isinstance(key, ec.EllipticCurvePrivateKey):
+        kind = f"elliptic curve {key.curve.name}"
+    elif isinstance(key, rsa.RSAPrivateKey):
+        kind = f"RSA of {key.key_size} bits"
+    return FormatError(
+        "unsupported-key",
+        f"The key in '{shown(str(path))}' ({kind}) is none of P-256, P-384, P-521, Ed25519 and RSA "
+        "of 2048 to 8192 bits.",
+        "Make one with: modelseal key generate",
+    )
 
 
 def password_from(variable: str | None) -> bytes | None:
     """Return the password in the environment variable of that name, None if there is no name.
 
     Raises:
-        UsageError: the variable is not set ("key-password").
+        UsageError: the variable is not set, or empty ("key-password").
     """
     if variable is None:
         return None
     value = os.environ.get(variable)
-    if value is None:
-        message = f"The environment has no '{shown(variable)}'."
-        raise UsageError("key-password", message, "Export the variable with the password.")
+    if not value:
+        state = "is empty" if value == "" else "is not set"
+        message = f"The environment variable '{shown(variable)}' {state}."
+        raise UsageError("key-password", message, "Export it with the password.")
     return os.fsencode(value)  # as it was given, UTF-8 or not
 
 
@@ -86,7 +121,14 @@ def load_public(path: Path) -> PublicKey:
     Raises:
         UsageError, FormatError, Undecided: missing, no usable key, unreadable.
     """
-    return signature.load_pem(files.read_trusted(path, LIMIT, "public key"))
+    pem = files.read_trusted(path, LIMIT, "public key")
+    try:
+        return signature.load_pem(pem)
+    except FormatError as error:
+        if spki.has_pem(pem):
+            message = f"The public key in '{shown(str(path))}' cannot be used: {error.message}"
+            raise FormatError(error.code, message, error.hint) from error
+        raise key_files.refusal(path, pem, "public key") from error
 
 
 def load_certificates(path: Path) -> tuple[x509.Certificate, ...]:
@@ -96,6 +138,8 @@ def load_certificates(path: Path) -> tuple[x509.Certificate, ...]:
         UsageError, FormatError, Undecided: missing, no certificates, unreadable.
     """
     pem = files.read_trusted(path, LIMIT, "certificate")
+    if b"-----BEGIN CERTIFICATE-----" not in pem and b"-----BEGIN X509 CERT" not in pem:
+        raise key_files.refusal(path, pem, "certificate")
     return parse_certificates(pem, f"'{shown(str(path))}'")
 
 
@@ -103,14 +147,15 @@ def parse_certificates(pem: bytes, name: str = "The PEM text") -> tuple[x509.Cer
     """Return the certificates in `pem`, in their order; `name` is for errors.
 
     Raises:
-        FormatError: there is none, or too many.
+        FormatError: there is none, one is damaged, or there are too many.
     """
     from cryptography import x509  # noqa: PLC0415 - 20 ms that a key need not pay
 
     try:
         found = tuple(x509.load_pem_x509_certificates(pem))
     except ValueError as error:
-        raise FormatError("bad-certificate", f"{name} has no certificate.") from error
+        state = "a damaged" if b"-----BEGIN CERTIFICATE" in pem else "no"
+        raise FormatError("bad-certificate", f"{name} has {state} certificate.") from error
     if len(found) > _MAX_CERTIFICATES:
         raise FormatError("too-many", f"{name} has too many certificates.")
     return found

@@ -21,9 +21,7 @@ def hash_password(*options, data=b"", closed=False):
     )
 
 
-@pytest.mark.parametrize(
-    "data", [b"pass w\xc3\xb6rd" + end for end in (b"", b"\n", b"\r\n")]
-)
+@pytest.mark.parametrize("data", [b"pass w\xc3\xb6rd" + end for end in (b"", b"\n", b"\r\n")])
 def test_one_line_of_stdin_is_the_password(tmp_path, data):
     done = hash_password("alice@example.com", "--password-stdin", data=data)
     assert (done.returncode, done.stderr) == (0, b"")
