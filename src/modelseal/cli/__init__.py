@@ -30,6 +30,7 @@ COMMANDS = {
     "digest": "Print the digests of a model, as a signature would list them.",
     "diff": "Show which files and tensors of two models differ.",
     "key": "Make keys to sign with.",
+    "policy": "Write, check, explain and test policies.",
     "inspect": "Show what a signature says, without checking it.",
     "trust": "Choose which instances of Sigstore this machine trusts.",
     "instance": "Run a private Sigstore in one process.",

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from _typeshed import SupportsWrite
 
+    from modelseal.trust.choice import Trust
+
 _COLUMNS = 80
 _MESSAGE_LIMIT = 400  # characters of what argparse says
 
@@ -136,6 +138,31 @@ def add_format(parser: argparse.ArgumentParser) -> None:
         default="text",
         help="How to print the result; JSON goes to stdout on failure too. [default: text]",
     )
+
+
+def add_trust(parser: argparse.ArgumentParser) -> None:
+    """Add the options that name a trusted root, for `trust_of`."""
+    root = parser.add_argument_group("what is believed (default: the public Sigstore instance)")
+    root.add_argument("--trusted-root", metavar="FILE", help="This trusted root.")
+    root.add_argument("--trust-config", metavar="FILE", help="The root in this trust config.")
+    root.add_argument("--instance", metavar="URL", help="What this instance last published.")
+    root.add_argument("--staging", action="store_true", help="The Sigstore staging instance.")
+    root.add_argument(
+        "--refresh", action="store_true", help="Ask the instance by TUF for its root of today."
+    )
+
+
+def trust_of(options: Options) -> Trust:
+    """Return what the options of `add_trust` ask to believe."""
+    from modelseal.trust.choice import Trust
+
+    def path(given: str | None) -> Path | None:
+        return None if given is None else Path(given)
+
+    return Trust(
+        trusted_root=path(options.trusted_root), trust_config=path(options.trust_config),
+        instance=options.instance, staging=options.staging, refresh=options.refresh,
+    )  # fmt: skip
 
 
 def add_overwrite(parser: argparse.ArgumentParser) -> None:

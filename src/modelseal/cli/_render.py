@@ -67,10 +67,17 @@ def print_signed(
 
 def _print_verdict(verdict: Verdict) -> None:
     name = shown(verdict.model)
+    if verdict.warned:  # never quiet: somebody would have to look at it
+        answer(
+            f"{styled('WARNING ', 'yellow')}{name}: accepted, for the policy only warns: "
+            f"[{verdict.code}] {verdict.message}"
+        )
+        return
     if verdict:
         if not is_quiet():
             when = f" at {verdict.time:%Y-%m-%d %H:%M:%S} UTC" if verdict.time else ""
-            signed = f"signed by {shown(str(verdict.signer))}{when}"
+            names = ", ".join(shown(str(signer)) for signer in verdict.signers)
+            signed = f"signed by {names}{when}"
             answer(f"{styled('OK ', 'green')}{name}: {signed}")
             _print_notes(verdict)
         return

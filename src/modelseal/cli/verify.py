@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelseal.cli._defaults import SIGNER, TRUST, add_defaults, apply_defaults
-from modelseal.cli._options import add_format
+from modelseal.cli._options import add_format, add_trust, trust_of
 from modelseal.cli._progress import byte_progress
 from modelseal.errors import UsageError
 
@@ -68,14 +68,7 @@ def add_options(parser: Parser) -> None:
         "--threshold", type=int, metavar="N",
         help="How many of several identities or keys must have signed. [default: all]",
     )  # fmt: skip
-    root = parser.add_argument_group("what is believed (default: the public Sigstore instance)")
-    root.add_argument("--trusted-root", metavar="FILE", help="This trusted root.")
-    root.add_argument("--trust-config", metavar="FILE", help="The root in this trust config.")
-    root.add_argument("--instance", metavar="URL", help="What this instance last published.")
-    root.add_argument("--staging", action="store_true", help="The Sigstore staging instance.")
-    root.add_argument(
-        "--refresh", action="store_true", help="Ask the instance by TUF for its root of today."
-    )
+    add_trust(parser)
     add("--bundle", metavar="FILE", help="The bundle, if it is not beside or inside.")
     add(
         "--verifier", choices=("modelseal", "sigstore", "both"),
@@ -129,14 +122,9 @@ def _check(options: Options) -> None:
 
 def _request(options: Options) -> Request:
     """Return what the options ask for, as the functions of the package take it."""
-    from modelseal.trust.choice import Trust
-
     request: Request = {
-        "trust": Trust(
-            trusted_root=_path(options.trusted_root), trust_config=_path(options.trust_config),
-            instance=options.instance, staging=options.staging, refresh=options.refresh,
-        ),
-    }  # fmt: skip
+        "trust": trust_of(options),
+    }
     if options.verifier is not None:
         request["verifier"] = options.verifier
     if options.identities:

@@ -30,7 +30,12 @@ _UNITS = (("w", 604_800), ("d", 86_400), ("h", 3600), ("s", 1))  # seconds
 
 def to_toml(policy: Policy) -> str:
     """Return the TOML document of `policy`."""
-    return "\n".join(_lines(_tables(policy), ())).lstrip("\n") + "\n"
+    return to_toml_table(_tables(policy))
+
+
+def to_toml_table(table: Mapping[str, Any]) -> str:
+    """Return part of a document."""
+    return "\n".join(_lines(table, ())).lstrip("\n") + "\n"
 
 
 def to_dict(policy: Policy) -> dict[str, Any]:
@@ -49,7 +54,7 @@ def _tables(policy: Policy) -> dict[str, Any]:
     if trust:
         found["trust"] = trust
     if policy.signers:
-        found["signers"] = {signer.name: _signer(signer) for signer in policy.signers}
+        found["signers"] = {signer.name: signer_table(signer) for signer in policy.signers}
     if policy.rules:
         found["rule"] = [_fields(rule, RULE) for rule in policy.rules]
     if policy.revoked:
@@ -82,7 +87,8 @@ def duration_text(age: timedelta) -> str:
     return f"{seconds // size}{unit}"
 
 
-def _signer(signer: AcceptedSigner) -> dict[str, Any]:
+def signer_table(signer: AcceptedSigner) -> dict[str, Any]:
+    """Return the table of one signer."""
     if isinstance(signer, AcceptedIdentity):
         return _identity(signer)
     if isinstance(signer, AcceptedKey):
@@ -105,11 +111,12 @@ def _identity(signer: AcceptedIdentity) -> dict[str, Any]:
             found["identity"] = text
     found["issuer"] = signer.issuer
     if signer.workflow is not None:
-        found[signer.workflow.platform] = _run(signer.workflow)
+        found[signer.workflow.platform] = run_table(signer.workflow)
     return found
 
 
-def _run(run: Workflow) -> dict[str, Any]:
+def run_table(run: Workflow) -> dict[str, Any]:
+    """Return the table of a workflow."""
     several = {name: list(getattr(run, name)) for name in ("ref", *CLAIMS) if getattr(run, name)}
     return {"repository": run.repository, "workflow": run.workflow, **several}
 

@@ -28,8 +28,9 @@ _KEY = re.compile(r"""\s*("[^"]*"|'[^']*'|[A-Za-z0-9_-]+)\s*[=.:]""")
 class Reader:
     """Turns tables into Python values; keeps the text only to name lines in errors."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, what: str = "policy") -> None:
         self._document = text
+        self._what = what
 
     def table(self, value: object, keys: Mapping[str, Key], place: Place) -> dict[str, Any]:
         """Return the table `value` with its values as tuples, times and so on.
@@ -44,7 +45,7 @@ class Reader:
                 raise self._unknown(name, keys, place)
         for name, key in keys.items():
             if key.required and name not in value:
-                raise self.error(place, None, f"{_shown_place(place)} has no '{name}'")
+                raise self.error(place, None, f"{self._shown_place(place)} has no '{name}'")
         return {name: self._value(one, keys[name], (*place, name)) for name, one in value.items()}
 
     def check_name(self, name: str, known: Iterable[str], place: Place, key: str) -> None:
@@ -70,9 +71,16 @@ class Reader:
         return FormatError("bad-policy", f"{message}{suffix}{near}.", hint)
 
     def _unknown(self, name: str, keys: Iterable[str], place: Place) -> FormatError:
-        where = f" of {_shown_place(place)}" if place else ""
-        message = f"The policy has an unknown key '{shown(name)}'{where}"
+        where = f" of {self._shown_place(place)}" if place else ""
+        message = f"The {self._what} has an unknown key '{shown(name)}'{where}"
         return self.error(place, name, message, near=_nearest(name, keys))
+
+    def _shown_place(self, place: Place) -> str:
+        """Return the header of a table, for people."""
+        if not place:
+            return f"The {self._what}"
+        header = shown(".".join(str(one) for one in place if isinstance(one, str)))
+        return f"[[{header}]]" if isinstance(place[-1], int) else f"[{header}]"
 
     def _value(self, value: object, key: Key, place: Place) -> object:
         """Return `value` as what the schema says of `key`."""
@@ -163,7 +171,7 @@ class Reader:
             raise self._wrong(place, message, _nearest(str(value), known))
 
     def _wrong(self, place: Place, message: str, near: str = "") -> FormatError:
-        message = f"The policy's {_shown_key(place[-1])} {message}"
+        message = f"The {self._what}'s {_shown_key(place[-1])} {message}"
         return self.error(place[:-1], place[-1], message, near=near)
 
 
@@ -189,15 +197,6 @@ def _pattern_text(key: Key) -> str:
 
 def _shown_key(name: str | int) -> str:
     return f"'{shown(str(name))}'"
-
-
-def _shown_place(place: Place) -> str:
-    """Return the header of a table, for people."""
-    if not place:
-        return "The policy"
-    names = [str(one) for one in place if isinstance(one, str)]
-    header = shown(".".join(names))
-    return f"[[{header}]]" if isinstance(place[-1], int) else f"[{header}]"
 
 
 def _line_of(text: str, place: Place, key: str | None) -> int | None:

@@ -108,3 +108,31 @@ class Workflow:
 
     def __str__(self) -> str:
         return f"{self.workflow} of {self.repository} at {' or '.join(self.ref)}"
+
+
+def of_claims(signer: Signer) -> Workflow | None:
+    """Return the workflow that `signer` is a run of, for any tag if it was run for one.
+
+    None if the certificate does not say, or in a way that is not known here.
+    """
+    claims = dict(signer.claims)
+    repository, ref = claims.get("source-repository-uri"), claims.get("source-repository-ref")
+    config = claims.get("build-config-uri", "")
+    if not repository or not ref or not config.startswith(f"{repository}/"):
+        return None
+    path = config.removeprefix(f"{repository}/").removesuffix(f"@{ref}")
+    platform: Platform = "gitlab" if path.startswith("/") else "github"
+    host = _GITHUB if platform == "github" else signer.issuer
+    fixed = ("runner_environment", "repository_id", "owner_id")
+    known = {name: (claims[CLAIMS[name]],) for name in fixed if claims.get(CLAIMS[name])}
+    try:
+        found = Workflow(
+            platform=platform,
+            repository=repository.removeprefix(f"{host}/"),
+            workflow=path.removeprefix("/").removeprefix(_GITHUB_FOLDER),
+            ref=("refs/tags/*" if ref.startswith("refs/tags/") else ref,),
+            **known,
+        )
+    except UsageError:
+        return None
+    return found if found.accepts(signer) else None
