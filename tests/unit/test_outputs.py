@@ -11,6 +11,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE
 
 from modelseal import outputs
 from modelseal.errors import FormatError, ModelSealError, Undecided, UsageError
@@ -129,7 +130,7 @@ def test_says_in_advance_that_the_disk_is_full(tmp_path):
         "    output.write(b'fits')"
     )
     command = [sys.executable, "-c", program, tmp_path / "bundle"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE)
     assert (done.stdout, names(tmp_path)) == ("disk-full\n", {"bundle"})
 
 
@@ -184,7 +185,7 @@ def test_writes_into_a_pipe(tmp_path, overwrite):
     reader.start()
     outputs.check(path, overwrite=overwrite)  # opens nothing, which the reader would notice
     outputs.write(path, bytes(300_000), overwrite=overwrite)
-    reader.join(timeout=30)
+    reader.join(timeout=PATIENCE)
     assert got == [bytes(300_000)]
     assert stat.S_ISFIFO(path.lstat().st_mode)
 
@@ -210,7 +211,7 @@ def test_writes_to_a_descriptor_of_its_own(tmp_path):
         out.write(b"before ")
         out.flush()
         subprocess.run(
-            [sys.executable, "-c", program], stdout=out, stderr=out, check=True, timeout=60
+            [sys.executable, "-c", program], stdout=out, stderr=out, check=True, timeout=PATIENCE
         )
         out.seek(0, os.SEEK_END)
         out.write(b" after")

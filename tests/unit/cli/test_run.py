@@ -12,6 +12,7 @@ import sys
 
 import pytest
 from in_process import invoke
+from patience import PATIENCE
 
 from modelseal.cli import _run
 
@@ -22,7 +23,7 @@ def shell(command, **options):
     """Run a shell command in which "$@" is modelseal."""
     return subprocess.run(
         ["bash", "-c", command, "bash", *MODELSEAL], capture_output=True, text=True, check=False,
-        timeout=120, **options,
+        timeout=PATIENCE, **options,
     )  # fmt: skip
 
 
