@@ -273,6 +273,18 @@ def test_options_from_the_environment_and_from_a_file(instance, model, tmp_path)
     refused = shell("verify", model, *options, "--trusted-root", instance.trusted_root, **who)
     assert refused.returncode == 1
 
+    policy = tmp_path / "policy.toml"
+    root = f'[trust]\nroot = "{roots.STAGING}.json"\n'
+    (tmp_path / f"{roots.STAGING}.json").write_bytes(roots.embedded(roots.STAGING))
+    policy.write_text(
+        f'version = 1\ndefault = "deny"\n{root}[signers.alice]\nidentity = "{ALICE}"\n'
+        f'issuer = "{instance.issuer}"\n[[rule]]\nmodels = ["*"]\nsigners = ["alice"]\n'
+    )
+    by_policy = {"MODELSEAL_POLICY": str(policy)}
+    assert shell("verify", model, **by_policy).returncode == 1, "by the policy's own root"
+    by_policy["MODELSEAL_TRUSTED_ROOT"] = str(instance.trusted_root)
+    assert shell("verify", model, **by_policy).returncode == 0
+
     (model.parent / "modelseal.toml").write_bytes(config.read_bytes())
     nothing = shell("verify", model, cwd=model.parent)
     assert (nothing.returncode, "[whose-signature]" in nothing.stderr) == (2, True)

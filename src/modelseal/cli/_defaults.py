@@ -61,7 +61,10 @@ SIGNER = Choice(
     (
         (Setting("identities", "identity"), Setting("issuers", "issuer")),
         (Setting("keys", "key", is_path=True),),
-        (Setting("certificate_chain", "certificate_chain", is_path=True),),
+        (
+            Setting("certificate_chain", "certificate_chain", is_path=True),
+            Setting("certificate_subject", "certificate_subject"),
+        ),
         (Setting("policy", "policy", is_path=True),),
     ),
 )
@@ -156,8 +159,10 @@ def _set(options: Options, setting: Setting, places: Sequence[_Place]) -> None:
         values = place.values.get(setting.name)
         if values is None:
             continue
+        from modelseal.arguments import check_not_empty  # which imports `inspect`
+
         for value in values:
-            _check_filled(value, place.labels[setting.name])
+            check_not_empty(place.labels[setting.name], value)
         if isinstance(getattr(options, setting.dest), list):
             setattr(options, setting.dest, values)
         elif len(values) == 1:
@@ -186,7 +191,9 @@ def _file(flag: str | None) -> list[_Place]:
         path = os.environ.get(_CONFIG.variable)
         if path is None:
             return []
-    _check_filled(path, _CONFIG.variable if flag is None else "--config")
+    from modelseal.arguments import check_not_empty
+
+    check_not_empty(_CONFIG.variable if flag is None else "--config", path)
     document = _parsed(Path(path))
     known = {one.name: one for choice in CHOICES for one in choice.settings() if one.name}
     labels, values = {}, {}
@@ -235,8 +242,3 @@ def _unknown(name: str, label: str, known: Iterable[str]) -> UsageError:
     near = get_close_matches(name, list(known), 1)
     hint = f"Did you mean '{near[0]}'?" if near else f"Known are: {', '.join(known)}."
     return UsageError("bad-config", f"{label} is not a known option.", hint)
-
-
-def _check_filled(value: str, label: str) -> None:
-    if not value.strip():
-        raise UsageError("empty-value", f"{label} is empty.", "Give it a value, or remove it.")
