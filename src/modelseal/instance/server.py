@@ -39,6 +39,7 @@ _log = logging.getLogger("modelseal.instance")
 
 _SHUTDOWN_SECONDS = 5
 _MAX_CONNECTIONS = 500
+_MAX_OF_ADDRESS = 250  # so that no address takes all of them
 _HEAD_SECONDS = 30
 _BACKLOG = 128
 
@@ -95,13 +96,23 @@ class _Server(uvicorn.Server):
 
 
 class _Protocol(H11Protocol):
-    """Bounds the wait for a request, and answers what is not even HTTP like every other refusal."""
+    """Bounds the wait for a request and the connections of an address.
+
+    What is not even HTTP is answered like every other refusal.
+    """
 
     _head_due: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn narrows it too
         super().connection_made(transport)
-        self._expect_head()
+        if self._connections_of_client() > _MAX_OF_ADDRESS:
+            transport.abort()
+        else:
+            self._expect_head()
+
+    def _connections_of_client(self) -> int:
+        clients = (getattr(one, "client", None) for one in self.connections)
+        return sum(client[0] == self.client[0] for client in clients if client and self.client)
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)

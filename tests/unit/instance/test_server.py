@@ -17,15 +17,21 @@ async def answer(scope, receive, send):
     await send({"type": "http.response.body"})
 
 
-async def said_to(*parts):
-    """Return what a client gets that sends `parts` and then waits, until it is cut off."""
+async def listening():
+    """Return a listener of the server's protocol on a port of its own."""
     config = uvicorn.Config(answer, log_config=None, timeout_keep_alive=600)
     config.load()
+    state = ServerState()
 
     def protocol():
-        return server._Protocol(config=config, server_state=ServerState(), app_state={})
+        return server._Protocol(config=config, server_state=state, app_state={})
 
-    listener = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0)
+    return await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0)
+
+
+async def said_to(*parts):
+    """Return what a client gets that sends `parts` and then waits, until it is cut off."""
+    listener = await listening()
     async with listener:
         reader, writer = await asyncio.open_connection(*listener.sockets[0].getsockname())
         got = b""
@@ -51,3 +57,49 @@ def test_a_request_that_does_not_come_ends_the_connection(monkeypatch, parts, an
     monkeypatch.setattr(server, "_HEAD_SECONDS", 0.2)
     got = asyncio.run(asyncio.wait_for(said_to(*parts), PATIENCE))
     assert got.count(b"204 No Content") == answers
+
+
+async def statuses(addresses):
+    """Open a connection from each address, keep it, and return what a request over each got."""
+    listener = await listening()
+    got, writers = [], []
+    async with listener:
+        host, port = listener.sockets[0].getsockname()
+        for address in addresses:
+            reader, writer = await asyncio.open_connection(host, port, local_addr=(address, 0))
+            writers.append(writer)
+            with suppress(ConnectionResetError):
+                writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            try:
+                got.append(await reader.readline())
+            except ConnectionResetError:
+                got.append(b"")
+        for writer in writers:
+            writer.close()
+    return [bool(line) for line in got]
+
+
+def test_no_address_takes_all_connections(monkeypatch):
+    monkeypatch.setattr(server, "_MAX_OF_ADDRESS", 3)
+    addresses = ["127.0.0.2"] * 5 + ["127.0.0.3", "127.0.0.4", "127.0.0.2"]
+    answered = asyncio.run(asyncio.wait_for(statuses(addresses), 60))
+    assert answered == [True, True, True, False, False, True, True, False]
+
+
+def test_a_connection_that_ends_makes_room(monkeypatch):
+    monkeypatch.setattr(server, "_MAX_OF_ADDRESS", 1)
+
+    async def one_after_another():
+        async with await listening() as listener:
+            host, port = listener.sockets[0].getsockname()
+            for _ in range(3):
+                reader, writer = await asyncio.open_connection(host, port)
+                writer.write(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+                assert b"204" in await reader.read()
+                writer.close()
+
+    asyncio.run(asyncio.wait_for(one_after_another(), 60))
+
+
+def test_an_address_gets_no_more_than_half():
+    assert server._MAX_OF_ADDRESS * 2 <= server._MAX_CONNECTIONS
