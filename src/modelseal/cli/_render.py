@@ -53,6 +53,8 @@ def print_signed(
     if as_json:
         print_document("sign", ACCEPTED, signed=[one.to_dict() for one in signed])
         return ACCEPTED
+    for warning in (warning for one in signed for warning in one.warnings):
+        say(f"warning: {warning}")
     if is_quiet():
         return ACCEPTED
     for one in signed:

@@ -97,7 +97,11 @@ def _print(found: ManifestDiff, inside: dict[str, Inside]) -> None:
     for line, one in _lines(found, LISTED):
         answer(line)
         if isinstance(one, Sizes):
-            _print_inside(inside.get(one.name))
+            if one.name in {*found.pointers, *found.signed_pointers}:
+                which = "NEW" if one.name in found.pointers else "OLD"
+                answer(f"  a Git LFS pointer in {which}; git lfs pull gets the content")
+            else:
+                _print_inside(inside.get(one.name))
 
 
 def _print_inside(inside: Inside) -> None:

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from modelseal.errors import shown
 from modelseal.formats import oms
+from modelseal.model import lfs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -49,7 +51,9 @@ class ManifestDiff(NamedTuple):
 
     `sizes` has an entry for each of them, sorted, unless nobody asked for sizes. Manifests by files
     have no sizes, so what a signed file measured is known only by shards. `ignored_unsigned` are
-    files and folders that nobody signed but that may be there, so they are no difference.
+    files and folders that nobody signed but that may be there, so they are no difference. Of the
+    changed files, `pointers` are Git LFS pointers now, and of `signed_pointers` the pointer was
+    signed and not the content that is there now.
     """
 
     changed: tuple[str, ...] = ()
@@ -57,6 +61,8 @@ class ManifestDiff(NamedTuple):
     missing: tuple[str, ...] = ()
     sizes: tuple[Sizes, ...] = ()
     ignored_unsigned: tuple[str, ...] = ()
+    pointers: tuple[str, ...] = ()
+    signed_pointers: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.changed or self.added or self.missing)
@@ -68,7 +74,7 @@ class ManifestDiff(NamedTuple):
 
     def __str__(self) -> str:
         """Return one bounded line, such as "changed: 'a.bin'; missing: 'b', 'c'"; without sizes."""
-        return "; ".join(f"{word}: {_listed(names)}" for word, names in self.groups() if names)
+        return "; ".join(f"{word}: {listed(names)}" for word, names in self.groups() if names)
 
     def groups(self) -> tuple[tuple[Word, tuple[str, ...]], ...]:
         """Return the names by what is the matter with them, in the order in which it is told."""
@@ -87,7 +93,12 @@ class ManifestDiff(NamedTuple):
         """Return plain JSON values: names by kind, and the sizes by name, null where unknown."""
         groups: dict[str, Any] = {word: list(names) for word, names in self.groups()}
         sizes = {one.name: {"old": one.old, "new": one.new} for one in self._sizes().values()}
-        return {**groups, "sizes": sizes, "ignored_unsigned": list(self.ignored_unsigned)}
+        lists = {
+            "ignored_unsigned": self.ignored_unsigned,
+            "lfs_pointers": self.pointers,
+            "signed_lfs_pointers": self.signed_pointers,
+        }
+        return {**groups, "sizes": sizes, **{key: list(names) for key, names in lists.items()}}
 
     def _repr_html_(self) -> str:
         """Return a bounded table; without the column of old sizes if none is known."""
@@ -116,7 +127,8 @@ def size_text(size: int) -> str:
     return f"{value:.3g} {unit}"
 
 
-def _listed(names: tuple[str, ...]) -> str:
+def listed(names: tuple[str, ...]) -> str:
+    """Return the first few of `names` for a sentence."""
     said = ", ".join(f"'{shown(name, 80)}'" for name in names[:_NAMED])
     return said if len(names) <= _NAMED else f"{said} and {len(names) - _NAMED:,} more"
 
@@ -146,7 +158,28 @@ def compare(signed: Contents, actual: Contents) -> ManifestDiff:
     want, wanted = _by_file(signed)
     have, measured = _by_file(actual)
     found = differing(want, have, wanted, measured)
-    return found._replace(ignored_unsigned=actual.ignored_unsigned)
+    return found._replace(
+        ignored_unsigned=actual.ignored_unsigned,
+        pointers=tuple(n for n in found.changed if n in actual.pointers - signed.pointers),
+        signed_pointers=tuple(sorted(_signed_pointers(found.changed, signed, actual))),
+    )
+
+
+def _signed_pointers(changed: tuple[str, ...], signed: Contents, actual: Contents) -> set[str]:
+    """Return of which of the `changed` files the pointer was signed and the content is there.
+
+    If only digests are known of what was signed, they must be by files with SHA-256, by which a
+    pointer names its content.
+    """
+    found = {name for name in changed if name in signed.pointers - actual.pointers}
+    how = signed.manifest.serialization
+    if (how.hash_type, how.shard_size) == ("sha256", None):
+        want, have = dict(signed.manifest.resources), dict(actual.manifest.resources)
+        for name in changed:
+            if name in actual.sizes:
+                pointer = lfs.pointer_to(have[name], actual.sizes[name])
+                found |= {name} if hashlib.sha256(pointer).digest() == want[name] else set()
+    return found
 
 
 def differing(

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from modelseal.formats import oms
-from modelseal.model import hashing, tree
+from modelseal.model import hashing, lfs, tree
 from modelseal.model.scope import EVERYTHING
 
 if TYPE_CHECKING:
@@ -25,12 +25,14 @@ if TYPE_CHECKING:
 class Contents(NamedTuple):
     """The files of a model, and their bytes by name as far as they are known.
 
-    `ignored_unsigned` are files and folders that nobody signed and that the scope lets be there.
+    `ignored_unsigned` are files and folders that nobody signed and that the scope lets be there;
+    `pointers` are the files that are Git LFS pointers, as far as the files are at hand.
     """
 
     manifest: oms.Manifest
     sizes: Mapping[str, int] = MappingProxyType({})
     ignored_unsigned: tuple[str, ...] = ()
+    pointers: frozenset[str] = frozenset()
 
 
 def read(root: tree.Root, scope: Scope, how: oms.Serialization, read_file: ReadFile) -> Contents:
@@ -45,15 +47,18 @@ def read(root: tree.Root, scope: Scope, how: oms.Serialization, read_file: ReadF
     resources: list[oms.Resource] = []
     sizes: dict[str, int] = {}
     ignored: list[str] = []
+    pointers: set[str] = set()
     for file in tree.walk(root, scope, ignored):
         sizes[file.name] = file.size
+        if lfs.is_pointer(file):
+            pointers.add(file.name)
         resources += read_file(file) if scope.is_signed(file.name) else [_unread(file, how)]
     how = how._replace(allow_symlinks=scope.follow_links or root.is_linked)
     if scope.signed is None:
         found = oms.manifest(resources, tuple(scope.skip), how)
     else:
         found = oms.Manifest(tuple(sorted(resources)), (), how)
-    return Contents(found, sizes, tuple(ignored))
+    return Contents(found, sizes, tuple(ignored), frozenset(pointers))
 
 
 def _unread(file: tree.OpenFile, how: oms.Serialization) -> oms.Resource:

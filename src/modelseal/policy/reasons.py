@@ -177,7 +177,7 @@ def left_out(paths: Sequence[str]) -> Reason:
 
 def files(diff: ManifestDiff) -> Reason:
     """Return the reason when the files are not the ones that were signed."""
-    if diff.added and not diff.changed and not diff.missing:
+    if diff.only_added:
         message = f"Every signed file is intact, but there are files that nobody signed: {diff}."
         hint = (
             "Remove them if they do not belong to the model. Those that do no harm can be accepted "
@@ -186,6 +186,12 @@ def files(diff: ManifestDiff) -> Reason:
         return Reason("files", "digest-mismatch", message, hint)
     message = f"The files are not the ones that were signed: {diff}."
     hint = "Do not use this model: something changed it after it was signed."
+    if diff.pointers:
+        message += f" In place of its content, {listed(diff.pointers)} has a Git LFS pointer."
+        hint = "Get the contents with `git lfs pull`, then verify again."
+    elif diff.signed_pointers:
+        message += f" Of {listed(diff.signed_pointers)} the Git LFS pointer was signed."
+        hint = "Ask the signer to run `git lfs pull` and to sign again: the content is not signed."
     return Reason("files", "digest-mismatch", message, hint)
 
 

@@ -12,7 +12,7 @@ from modelseal import files
 from modelseal.errors import FormatError, ModelSealError, UsageError, shown
 from modelseal.formats import bundle as bundle_format
 from modelseal.formats import dsse, intoto, oms
-from modelseal.model import manifest, names, scope, stat_cache, tree
+from modelseal.model import lfs, manifest, names, scope, stat_cache, tree
 from modelseal.model.bundles import next_bundle
 from modelseal.signing.place import Place, place_of
 from modelseal.signing.signers import NOTED, WHOLE_LIMIT
@@ -36,7 +36,7 @@ class Plan:
     """One model that is to be signed, and where its bundle goes.
 
     `message` is what the signer wants: an in-toto statement, or of an artifact its digest or all of
-    it.
+    it. Of the files, `pointers` are Git LFS pointers.
     """
 
     path: Path
@@ -44,6 +44,7 @@ class Plan:
     manifest: oms.Manifest
     kind: Kind
     message: bytes
+    pointers: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:
@@ -99,11 +100,12 @@ def make(
     cache = _notes(path, place, folder=is_folder) if way.update else None
     message = b""
     if in_scope is not None:
-        found = manifest.of_folder(path, in_scope, progress, way.serialization, cache).manifest
+        contents = manifest.of_folder(path, in_scope, progress, way.serialization, cache)
     elif way.files_as_models:
-        found = manifest.of_file(path, progress, way.serialization, cache).manifest
+        contents = manifest.of_file(path, progress, way.serialization, cache)
     else:
-        message, found = _artifact(path, artifact_hash, progress, cache)
+        message, contents = _artifact(path, artifact_hash, progress, cache)
+    found = contents.manifest
     _subject(path)  # what the signature says it is about
     _refuse_control_characters(found)
     if cache is not None:
@@ -111,7 +113,7 @@ def make(
     kind: Kind = "oms" if is_folder or way.files_as_models else "artifact"
     if kind == "oms":
         message = _statement(path, found)
-    plan = Plan(path, place, found, kind, message)
+    plan = Plan(path, place, found, kind, message, tuple(sorted(contents.pointers)))
     if place != first:
         _check_same(first.path, plan)
     return plan
@@ -166,8 +168,8 @@ def _notes(path: Path, place: Place, *, folder: bool) -> stat_cache.StatCache:
 
 def _artifact(
     path: Path, by: HashName | None, progress: Progress | None, cache: stat_cache.StatCache | None
-) -> tuple[bytes, oms.Manifest]:
-    """Return what the signer of the file wants, read once, and the file's manifest.
+) -> tuple[bytes, manifest.Contents]:
+    """Return what the signer of the file wants, read once, and what the file is.
 
     Raises:
         FormatError: empty ("empty-file"), or too large to be signed whole ("too-large"). Otherwise
@@ -177,17 +179,19 @@ def _artifact(
         artifact = _whole(path)
         name = names.from_disk(path.name)
         found = oms.Manifest((oms.Resource(name, hashlib.sha256(artifact).digest()),))
+        pointers = frozenset({name} if lfs.is_pointer_text(artifact) else ())
+        contents = manifest.Contents(found, pointers=pointers)
     else:
         how = oms.Serialization(hash_type=by)
-        found = manifest.of_file(path, progress, how, cache).manifest
-        artifact = found.resources[0].digest
+        contents = manifest.of_file(path, progress, how, cache)
+        artifact = contents.manifest.resources[0].digest
     if path.stat().st_size == 0:
         raise FormatError(
             "empty-file",
             f"'{shown(str(path))}' is empty.",
             "Check that the model was saved; a signature of nothing means nothing.",
         )
-    return artifact, found
+    return artifact, contents
 
 
 def _whole(path: Path) -> bytes:

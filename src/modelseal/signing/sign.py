@@ -19,6 +19,7 @@ from modelseal.errors import UsageError, shown
 from modelseal.formats import bundle as bundle_format
 from modelseal.formats.strict import b64encode
 from modelseal.model.bundles import OLD_FILE_SUFFIX
+from modelseal.model.diff import listed
 from modelseal.model.scope import check_ignored
 from modelseal.signing.plan import Way
 from modelseal.signing.plan import make as make_plan
@@ -43,7 +44,10 @@ _LEGACY = (".sig", ".crt", OLD_FILE_SUFFIX)
 
 @dataclass(frozen=True)
 class Signed:
-    """A model that was signed: where its bundle is, by whom, and its index in the log if logged."""
+    """A model that was signed: where its bundle is, by whom, and its index in the log if logged.
+
+    `pointers` are files that are Git LFS pointers: their contents were not signed.
+    """
 
     path: Path
     bundle: Path
@@ -51,6 +55,15 @@ class Signed:
     signer: who.Signer
     log_index: int | None
     files: int
+    pointers: tuple[str, ...] = ()
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Return what is probably not as the signer meant it."""
+        if not self.pointers:
+            return ()
+        what = f"{listed(self.pointers)}: a Git LFS pointer was signed, not the content."
+        return (f"{what} Run `git lfs pull`, then sign again.",)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values, the same that the command line prints."""
@@ -61,6 +74,7 @@ class Signed:
             "signer": {"identity": self.signer.subject, "issuer": self.signer.issuer},
             "log_index": self.log_index,
             "files": self.files,
+            "warnings": list(self.warnings),
         }
 
     def _repr_html_(self) -> str:
@@ -69,6 +83,7 @@ class Signed:
             ("signed by", str(self.signer)),
             ("log index", "not logged" if self.log_index is None else str(self.log_index)),
             ("bundle", str(self.bundle)),
+            *(("warning", warning) for warning in self.warnings),
         )
         cells = "".join(
             f"<tr><th>{name}</th><td><code>{escape(shown(value, 500))}</code></td></tr>"
@@ -259,6 +274,7 @@ def _described(plan: Plan, data: bytes) -> Signed:
         signer=_signer(parsed),
         log_index=parsed.entries[0].log_index if parsed.entries else None,
         files=len(plan.manifest.file_names()),
+        pointers=plan.pointers,
     )
 
 

@@ -48,6 +48,8 @@ def test_json_has_the_sizes_that_are_known(model, options, known):
         "added": ["come <b>"],
         "missing": ["gone"],
         "ignored_unsigned": [],
+        "lfs_pointers": [],
+        "signed_lfs_pointers": [],
         "sizes": {
             "come <b>": {"old": None, "new": 5678},
             "gone": {"old": 2000 if known else None, "new": None},
