@@ -45,7 +45,7 @@ def load(
         try:
             policy, verifier = asked(**request)
             signature = None if bundle is None else Path(bundle)
-            folder = stack.enter_context(_temporary_store()) if store is None else Path(store)
+            folder = stack.enter_context(temporary_store()) if store is None else Path(store)
             copy = admit(Path(path), policy, verifier, folder, bundle=signature).path
         except OSError as error:
             raise of_os_error(error) from error
@@ -53,7 +53,7 @@ def load(
 
 
 @contextmanager
-def _temporary_store() -> Iterator[Path]:
+def temporary_store() -> Iterator[Path]:
     """Give a private folder that is removed at the end."""
     try:
         folder = Path(tempfile.mkdtemp(prefix="modelseal-"))

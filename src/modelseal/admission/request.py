@@ -32,6 +32,8 @@ class Request(TypedDict, total=False):
     signers: several identities, each with its issuer.
     threshold: how many of the signers must have signed; by default all.
     policy: a policy, or the file of one, instead of all of the above.
+    policy_signer: who must have signed the file of the policy: the file of a public key, or
+        "identity=ID,issuer=URL".
     trust: a file with a trusted root or a trust config, the URL of an instance, or a `Trust`. By
         default that of the policy, else the public instance; keys and CAs need none.
     refresh: ask TUF what the instance publishes now.
@@ -47,6 +49,7 @@ class Request(TypedDict, total=False):
     signers: Sequence[tuple[str, str]]
     threshold: int
     policy: str | Path | Policy
+    policy_signer: str
     trust: str | Path | Trust
     refresh: bool
     verifier: Checks
@@ -76,7 +79,7 @@ def asked(**request: Unpack[Request]) -> Asked:
     _check_empty(request)
     trust = _trust(request)
     trust.check()
-    policy = _policy(request)
+    policy = _policy(request, trust)
     return Asked(policy, verifier_for(policy, trust))
 
 
@@ -120,8 +123,11 @@ def _trust(request: Request) -> Trust:
     )
 
 
-def _policy(request: Request) -> Policy:
-    given = request.get("policy")
+def _policy(request: Request, trust: Trust) -> Policy:
+    given, policy_signer = request.get("policy"), request.get("policy_signer")
+    if policy_signer is not None and (given is None or isinstance(given, Policy)):
+        message = "Somebody must have signed the policy, and no file of a policy was given."
+        raise UsageError("whose-signature", message, "Give the file, or leave the signer out.")
     signers = _signers(request)
     if given is None:
         return Policy.for_signers(
@@ -139,6 +145,10 @@ def _policy(request: Request) -> Policy:
         )
     if isinstance(given, Policy):
         return given
+    if policy_signer is not None:
+        from modelseal.admission import signed_policy  # noqa: PLC0415 - as below
+
+        return signed_policy.load(Path(given), policy_signer, trust)
     from modelseal.policy import document  # noqa: PLC0415 - only for policies in files
 
     return document.load(Path(given))

@@ -65,7 +65,10 @@ SIGNER = Choice(
             Setting("certificate_chain", "certificate_chain", is_path=True),
             Setting("certificate_subject", "certificate_subject"),
         ),
-        (Setting("policy", "policy", is_path=True),),
+        (
+            Setting("policy", "policy", is_path=True),
+            Setting("policy_signer", "policy_signer", is_path=True),
+        ),
     ),
 )
 TRUST = Choice(
@@ -231,7 +234,9 @@ def _texts(value: object, label: str) -> list[str]:
 def _resolved(setting: Setting, value: str, folder: Path) -> str:
     """Return `value`, which is from a file in `folder`, as it would be given as an option."""
     is_token = setting.name == "identity_token" and value.count(".") == _TOKEN_DOTS
-    if not setting.is_path or is_token or _URI.match(value) or not value.strip():
+    is_identity = value.startswith("identity=")  # of who must have signed a policy
+    no_path = is_token or is_identity or _URI.match(value) or not value.strip()
+    if not setting.is_path or no_path:
         return value
     return str(folder / value)
 

@@ -65,6 +65,11 @@ def add_options(parser: Parser) -> None:
         "--policy", metavar="FILE", help="Whoever this policy accepts (docs/policy.md)."
     )
     who.add_argument(
+        "--policy-signer", metavar="SIGNER",
+        help="Who must have signed that policy: the file of a public key, or "
+        "identity=ID,issuer=URL.",
+    )  # fmt: skip
+    who.add_argument(
         "--threshold", type=int, metavar="N",
         help="How many of several identities or keys must have signed. [default: all]",
     )  # fmt: skip
@@ -137,6 +142,8 @@ def _request(options: Options) -> Request:
         request["certificate_subject"] = options.certificate_subject
     if options.policy is not None:
         request["policy"] = options.policy
+    if options.policy_signer is not None:
+        request["policy_signer"] = options.policy_signer
     if options.threshold is not None:
         request["threshold"] = options.threshold
     if options.ignore_unsigned:

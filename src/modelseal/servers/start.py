@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from modelseal.admission import signed_policy
 from modelseal.admission import store as place
 from modelseal.admission.request import verifier_for
 from modelseal.errors import UsageError, shown
@@ -40,11 +41,19 @@ class Places:
 
 
 def checked(
-    models: Path, policy: Path, store: Path, *, start: Path, import_path: Iterable[str]
+    models: Path,
+    policy: Path,
+    store: Path,
+    *,
+    start: Path,
+    import_path: Iterable[str],
+    policy_signer: str | None = None,
+    policy_trusted_root: str | None = None,
 ) -> Places:
     """Return the places of a server whose settings are in the folder `start`.
 
-    Relative paths are relative to `start`.
+    Relative paths are relative to `start`. With `policy_signer` the policy must be signed, see
+    `admission.signed_policy`; a signature by an identity is verified with `policy_trusted_root`.
 
     Raises:
         UsageError: a folder is where whoever writes models could take over the server.
@@ -57,7 +66,7 @@ def checked(
         message = f"The models folder '{shown(str(models))}' does not exist."
         raise UsageError("no-models-folder", message, "Check 'models' in settings.json.")
     _check_imports(models, start, import_path)
-    rules = document.load(start / policy)
+    rules = read_policy(start, policy, policy_signer, policy_trusted_root)
     private = place.prepare(start / store)
     own = {"policy": _real(start / policy), "store": private}
     if rules.trust_root is not None:
@@ -66,6 +75,25 @@ def checked(
         if path.is_relative_to(models) or models.is_relative_to(path):
             raise _too_near(what, path, models)
     return Places(given, private, rules, verifier_of(rules))
+
+
+def read_policy(folder: Path, policy: Path, signer: str | None, trusted_root: str | None) -> Policy:
+    """Return the policy of a server, whose paths are relative to `folder`.
+
+    With a `signer` it must be signed, see `signed_policy.load`; an identity needs a trusted root.
+
+    Raises:
+        Unverified: it must be signed and is not. UsageError, FormatError, Undecided: unreadable.
+    """
+    if signer is None:
+        return document.load(folder / policy)
+    is_identity = signer.startswith("identity=")
+    if is_identity and trusted_root is None:
+        message = "An identity must have signed the policy, and no trusted root says who that is."
+        raise UsageError("no-trust-root", message, "Name it in policy_trusted_root.")
+    root = None if trusted_root is None else folder / trusted_root
+    named = signer if is_identity else str(folder / signer)
+    return signed_policy.load(folder / policy, named, Trust(trusted_root=root))
 
 
 def verifier_of(policy: Policy) -> Verifier:

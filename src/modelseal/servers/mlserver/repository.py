@@ -66,11 +66,21 @@ class VerifiedModelRepository(ModelRepository):  # type: ignore[misc] # as above
     paths are relative to the folder of settings.json. A refused model never stops the others; with
     `strict_startup` it stops the server from starting. When a reload is refused MLServer goes on
     serving the copy that was accepted before. Keep `models` away from the folder and the working
-    directory that the server starts from: Python imports from there.
+    directory that the server starts from: Python imports from there. With `policy_signer`, a file
+    with a public key or "identity=ID,issuer=URL", the policy must be signed itself; an identity
+    needs the trusted root `policy_trusted_root`.
     """
 
     def __init__(
-        self, root: str, models: str, policy: str, store: str, *, strict_startup: bool = False
+        self,
+        root: str,
+        models: str,
+        policy: str,
+        store: str,
+        *,
+        policy_signer: str | None = None,
+        policy_trusted_root: str | None = None,
+        strict_startup: bool = False,
     ) -> None:
         """Check everything that must hold before the first model.
 
@@ -80,8 +90,9 @@ class VerifiedModelRepository(ModelRepository):  # type: ignore[misc] # as above
         try:
             check_environment()
             self._places = start.checked(
-                Path(models), Path(policy), Path(store), start=Path(root), import_path=sys.path
-            )
+                Path(models), Path(policy), Path(store), start=Path(root), import_path=sys.path,
+                policy_signer=policy_signer, policy_trusted_root=policy_trusted_root,
+            )  # fmt: skip
         except ModelSealError as error:
             _give_up(f"modelseal: {error} {error.hint}")
         self._strict_startup = strict_startup

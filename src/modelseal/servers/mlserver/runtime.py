@@ -14,9 +14,8 @@ from pydantic import ImportString, TypeAdapter
 
 from modelseal.admission.admit import admit
 from modelseal.errors import ModelSealError, UsageError, shown
-from modelseal.policy import document
 from modelseal.servers.mlserver.refusal import refused
-from modelseal.servers.start import verifier_of
+from modelseal.servers.start import read_policy, verifier_of
 
 if TYPE_CHECKING:
     from mlserver.model import MLModel
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
 
 POLICY = "MODELSEAL_POLICY"  # environment variables: a model must not choose its own policy
 STORE = "MODELSEAL_STORE"
+POLICY_SIGNER = "MODELSEAL_POLICY_SIGNER"  # if the policy must be signed itself
+POLICY_TRUSTED_ROOT = "MODELSEAL_POLICY_TRUSTED_ROOT"
 
 
 class VerifiedModel:
@@ -45,7 +46,8 @@ class VerifiedModel:
         }
 
     The runtime must be one that the policy allows. The operator sets MODELSEAL_POLICY (file) and
-    MODELSEAL_STORE (folder) in the environment of the server. Each worker verifies for itself.
+    MODELSEAL_STORE (folder) in the environment of the server, and MODELSEAL_POLICY_SIGNER if the
+    policy must be signed (docs/policy.md). Each worker verifies for itself.
     """
 
     def __new__(cls, settings: ModelSettings) -> MLModel:
@@ -96,7 +98,8 @@ def _copied(model: Path) -> Path:
 
 
 def _policy() -> Policy:
-    return document.load(Path(_variable(POLICY)))
+    signer, root = os.environ.get(POLICY_SIGNER), os.environ.get(POLICY_TRUSTED_ROOT)
+    return read_policy(Path(), Path(_variable(POLICY)), signer, root)
 
 
 def _variable(name: str) -> str:
