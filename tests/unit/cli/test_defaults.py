@@ -38,8 +38,8 @@ def verify_parser():
     for name, dest in (("--identity", "identities"), ("--issuer", "issuers"), ("--key", "keys")):
         parser.add_argument(name, dest=dest, action="append", default=[], help="Who.")
     for name in (
-        "certificate-chain", "certificate-subject", "policy", "trusted-root", "trust-config",
-        "instance",
+        "certificate-chain", "certificate-subject", "policy", "policy-signer", "trusted-root",
+        "trust-config", "instance",
     ):  # fmt: skip
         parser.add_argument(f"--{name}", help="What.")
     parser.add_argument("--staging", action="store_true")
