@@ -53,10 +53,10 @@ def of(data: bytes) -> Kind | None:
 # -- Hints ---------------------------------------------------------------------------------------
 
 _AGAIN = "Download the bundle itself again."
-_ASK = "Ask the publisher for a Sigstore bundle, or sign the model with: modelseal sign"
+_ASK = "Ask the publisher for a Sigstore bundle; models of your own are signed with: modelseal sign"
 _CONVERT = "Make a bundle of it: cosign bundle create --artifact FILE {} --out FILE.sigstore.json"
 _DETACHED = _CONVERT.format("--signature SIGNATURE --certificate CERTIFICATE")
-_IMAGE = "It signs a container image: cosign verify IMAGE"
+_IMAGE = "It is about a container image: cosign verify IMAGE"
 _MODEL = "Give the bundle that signs it."
 _OTHER_OPTION = "Give it to {}, and the bundle to --bundle."
 _PYPI = "It is about a Python package: pypi-attestations verify"

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from modelseal.errors import FormatError, shown
 
-_ASK = "Ask the publisher for a signature of the model, or sign it with: modelseal sign"
+_ASK = "Ask the publisher for a signature of the model; your own are signed with: modelseal sign"
 _OF_ONE = (
     "It can vouch for that file: cosign verify-blob-attestation --bundle BUNDLE --type TYPE FILE. "
     f"It does not make it a signed model. {_ASK}"

@@ -41,7 +41,9 @@ def parse_json(data: bytes, *, what: str, limit: int, items: int = MAX_ITEMS) ->
     if sum(data.count(mark) for mark in (b",", b"[", b"{")) > items:
         raise FormatError("too-many", f"The {what} has more than {items} values.")
     if not data.strip():
-        raise FormatError("empty", f"The {what} is empty.", "Sign the model again.")
+        raise FormatError(
+            "empty", f"The {what} is empty.", "Get the file again, or write it again."
+        )
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         members = dict(pairs)
