@@ -28,9 +28,16 @@ if TYPE_CHECKING:
 
 
 def print_verdicts(
-    verdicts: Sequence[Verdict], progress: Progress | None = None, *, as_json: bool
+    verdicts: Sequence[Verdict],
+    progress: Progress | None = None,
+    *,
+    as_json: bool,
+    counted: bool = False,
 ) -> int:
-    """Print the verdicts, in their order; return the exit code."""
+    """Print the verdicts, in their order, and how many there are of each; return the exit code.
+
+    The count of a single one is printed only if it is to be `counted`.
+    """
     code = _exit_code(verdicts)
     if as_json:
         print_document("verify", code, verdicts=[verdict.to_dict() for verdict in verdicts])
@@ -39,10 +46,11 @@ def print_verdicts(
         _print_verdict(verdict)
     for source in sorted({verdict.trust for verdict in verdicts} - {""}):
         note(f"trust root: {shown(source)}")
-    if len(verdicts) > 1:
-        statuses = Counter(verdict.status for verdict in verdicts)
+    if len(verdicts) > 1 or counted:
+        statuses = Counter("unsigned" if v.code == "unsigned" else v.status for v in verdicts)
         counts = ", ".join(f"{count} {status}" for status, count in sorted(statuses.items()))
-        note(f"{len(verdicts)} models: {counts}{_work(progress)}")
+        models = "1 model" if len(verdicts) == 1 else f"{len(verdicts)} models"
+        note(f"{models}: {counts}{_work(progress)}")
     return code
 
 

@@ -32,6 +32,7 @@ Examples:
       --format json
   modelseal verify model/ --key release.pub
   modelseal verify model/ --key alice.pub --key bob.pub --key carol.pub --threshold 2
+  modelseal verify --recursive models/ --key release.pub
 """
 
 
@@ -74,6 +75,10 @@ def add_options(parser: Parser) -> None:
         help="How many of several identities or keys must have signed. [default: all]",
     )  # fmt: skip
     add_trust(parser)
+    add(
+        "--recursive", action="store_true",
+        help="Verify all models in these folders, however deep; an unsigned one is refused.",
+    )  # fmt: skip
     add("--bundle", metavar="FILE", help="The bundle, if it is not beside or inside.")
     add(
         "--verifier", choices=("modelseal", "sigstore", "both"),
@@ -100,17 +105,21 @@ def run(options: Options) -> int:
 
     apply_defaults(options, SIGNER, TRUST)
     _check(options)
+    if options.recursive:
+        options.paths = _models_in(options.paths)
     policy, verifier = asked(**_request(options))
     with byte_progress("Verifying", options.paths) as progress:
         verdicts = _verdicts(options, policy, verifier, progress)
     from modelseal.cli._render import print_verdicts
 
-    return print_verdicts(verdicts, progress, as_json=options.output == "json")
+    return print_verdicts(
+        verdicts, progress, as_json=options.output == "json", counted=options.recursive
+    )
 
 
 def _check(options: Options) -> None:
     """Check that the options go together."""
-    several = len(options.paths) != 1
+    several = len(options.paths) != 1 or options.recursive
     if options.bundle is not None and several:
         raise UsageError("one-bundle", "--bundle names the bundle of one model, not of several.")
     signers = max(len(options.identities), len(options.keys))
@@ -123,6 +132,12 @@ def _check(options: Options) -> None:
         )
     if len(options.identities) != len(options.issuers):
         raise UsageError("whose-signature", "--identity and --issuer go together.")
+
+
+def _models_in(paths: list[Path]) -> list[Path]:
+    from modelseal.admission.discover import discover
+
+    return list(dict.fromkeys(model for path in paths for model in discover(path)))
 
 
 def _request(options: Options) -> Request:

@@ -130,7 +130,7 @@ def _are_signed(names: list[str]) -> str:
     if len(names) > _NAMED:
         named += " and more"
     verb, those = ("is", "that") if len(names) == 1 else ("are", "those")
-    return f"{named} in it {verb} signed: verify {those}."
+    return f"{named} in it {verb} signed: verify {those}, or all of them with --recursive."
 
 
 def _short(path: Path) -> str:

@@ -181,17 +181,17 @@ def hint(path):
 def test_a_folder_of_signed_models_names_them(model):
     put(model, "model.sig")
     top = model.parent
-    assert hint(top) == "'model' in it is signed: verify that."
+    assert hint(top) == "'model' in it is signed: verify that, or all of them with --recursive."
     for number in range(5):
         put(top, f"m{number}/result.sigstore", f"plain{number}/a")
     told = hint(top)
-    assert told == "'m0', 'm1', 'm2' and more in it are signed: verify those."
+    assert told.startswith("'m0', 'm1', 'm2' and more in it are signed: verify those, or all of ")
     assert hint(top.parent).startswith("'models/m0', "), "as hubs lay models out by owner"
 
 
 def test_a_folder_of_signed_files_names_them(model):
     put(model, "a.sigstore.json", "missing.sigstore.json")
-    assert hint(model) == "'a' in it is signed: verify that."
+    assert hint(model) == "'a' in it is signed: verify that, or all of them with --recursive."
 
 
 def test_a_part_of_a_signed_model_names_the_model(model, monkeypatch):
