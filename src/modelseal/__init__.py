@@ -24,14 +24,15 @@ if TYPE_CHECKING:
     from modelseal.admission.verify import verify, verify_all, verify_threshold
     from modelseal.policy.rules import Policy
     from modelseal.policy.verdict import Verdict
-    from modelseal.signing.sign import Signed, sign
+    from modelseal.signing.sign import sign
+    from modelseal.signing.signed import Signed
 
 __version__ = "0.1.0"
 
 _LAZY = {
     "Policy": "modelseal.policy.rules",
     "Request": "modelseal.admission.request",
-    "Signed": "modelseal.signing.sign",
+    "Signed": "modelseal.signing.signed",
     "Trust": "modelseal.trust.choice",
     "Verdict": "modelseal.policy.verdict",
     "load": "modelseal.admission.load",

@@ -92,9 +92,9 @@ def _call(words: Sequence[str]) -> Call:
     if name.startswith("-"):
         top_parser().parse([name])
     if name not in COMMANDS:
-        raise _options.unknown_command("modelseal", name, [*COMMANDS, "help"])
+        raise _options.unknown_command(None, name, [*COMMANDS, "help"])
     options = command_parser(name).parse([*rest, *flags])
-    return _run.Call(name, import_module(f"modelseal.cli.{name}").run, options)
+    return _run.Call(options.called, import_module(f"modelseal.cli.{name}").run, options)
 
 
 def top_parser() -> Parser:

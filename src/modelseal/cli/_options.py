@@ -33,6 +33,14 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
         super().__init__(prog, width=_COLUMNS)
 
 
+class CallError(UsageError):
+    """A wrong call of `command`, which is None if there is none of that name."""
+
+    def __init__(self, error: UsageError, command: str | None) -> None:
+        super().__init__(error.code, error.message, error.hint)
+        self.command = command
+
+
 class Parser(argparse.ArgumentParser):
     """A parser that shows `description` as it is written and takes no abbreviations."""
 
@@ -44,6 +52,8 @@ class Parser(argparse.ArgumentParser):
             allow_abbrev=False,
         )
         self._inner: argparse._SubParsersAction[Parser] | None = None
+        self.command = prog.partition(" ")[2] or None  # such as "verify", "trust add"
+        self.set_defaults(called=self.command)
         self.add_argument(
             "-q", "--quiet", action="store_true", default=argparse.SUPPRESS,
             help="Print no progress, no notes, and nothing of what went well.",
@@ -96,14 +106,14 @@ class Parser(argparse.ArgumentParser):
                     raise self._unknown(name)
             elif self._inner is not None:
                 if word not in self._inner.choices:
-                    raise unknown_command(self.prog, word, self._inner.choices)
+                    raise unknown_command(self.command, word, self._inner.choices)
                 self._inner.choices[word].check_words(words[index + 1 :])
                 return
 
-    def _unknown(self, option: str) -> UsageError:
+    def _unknown(self, option: str) -> CallError:
         message = f"'{self.prog}' has no option '{shown(option)}'."
         hint = _did_you_mean(option, self._option_string_actions) + f"See: {self.prog} --help"
-        return UsageError("unknown-option", message, hint)
+        return CallError(UsageError("unknown-option", message, hint), self.command)
 
     def error(self, message: str) -> NoReturn:
         """Raise what argparse finds wrong in the form of every other refusal.
@@ -112,14 +122,16 @@ class Parser(argparse.ArgumentParser):
             UsageError: always.
         """
         sentence = shown(message[:1].upper() + message[1:], _MESSAGE_LIMIT)
-        raise UsageError("bad-usage", f"{sentence}.", f"See: {self.prog} --help")
+        error = UsageError("bad-usage", f"{sentence}.", f"See: {self.prog} --help")
+        raise CallError(error, self.command)
 
 
-def unknown_command(prog: str, name: str, known: Iterable[str]) -> UsageError:
-    """Return the refusal of the command `name`, which is not among those `known`."""
+def unknown_command(command: str | None, name: str, known: Iterable[str]) -> CallError:
+    """Return the refusal of `name`, which is not among the `known` commands of `command`."""
+    prog = f"modelseal {command}" if command else "modelseal"
     message = f"'{prog}' has no command '{shown(name)}'."
     hint = _did_you_mean(name, known) + f"See: {prog} --help"
-    return UsageError("unknown-command", message, hint)
+    return CallError(UsageError("unknown-command", message, hint), command)
 
 
 def _did_you_mean(word: str, known: Iterable[str]) -> str:

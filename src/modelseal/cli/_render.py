@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from modelseal.cli._progress import Progress
     from modelseal.policy.verdict import Verdict
-    from modelseal.signing.sign import Signed
+    from modelseal.signing.signed import Signed
 
 
 def print_verdicts(

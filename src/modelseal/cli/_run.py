@@ -41,7 +41,7 @@ class CannotAnswer(Exception):  # noqa: N818 - read aloud: "raise CannotAnswer"
 
 
 class Call(NamedTuple):
-    """A command that was called: its name, what runs it, and with what."""
+    """A command that was called: its whole name, what runs it, and with what."""
 
     name: str
     run: Callable[[Options], int]
@@ -92,7 +92,7 @@ def _answered(words: Sequence[str], parse: Callable[[Sequence[str]], Call]) -> i
         _quiet.set(getattr(call.options, "quiet", False))
         return call.run(call.options)
     except ModelSealError as error:
-        return _report(error, name or _first(words), as_json=as_json)
+        return _report(error, getattr(error, "command", name), as_json=as_json)
     except OSError as error:
         from modelseal.files import of_os_error
 
@@ -108,13 +108,6 @@ def _answered(words: Sequence[str], parse: Callable[[Sequence[str]], Call]) -> i
 def _wants_json(words: Sequence[str]) -> bool:
     """Return whether `--format json` is among `words`, which may be wrong otherwise."""
     return "--format=json" in words or ("--format", "json") in pairwise(words)
-
-
-def _first(words: Sequence[str]) -> str | None:
-    """Return the command among `words` that cannot be parsed, if there is one."""
-    from modelseal.cli import COMMANDS
-
-    return next((word for word in words if word in COMMANDS), None)
 
 
 def _report(error: ModelSealError, command: str | None, *, as_json: bool) -> int:

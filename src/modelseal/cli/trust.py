@@ -99,7 +99,7 @@ def _add(options: Options) -> None:
     _tuf.add(url, root)
     instance = instances.look_up(url)
     if options.output == "json":
-        print_document("trust", ACCEPTED, instances=[_to_dict(instance)])
+        print_document("trust add", ACCEPTED, instances=[_to_dict(instance)])
     elif not is_quiet():
         answer(styled("TRUSTED ", "green") + shown(url))
         _print_details(instance)
@@ -110,7 +110,7 @@ def _list(options: Options) -> None:
 
     found = instances.known()
     if options.output == "json":
-        print_document("trust", ACCEPTED, instances=[_to_dict(instance) for instance in found])
+        print_document("trust list", ACCEPTED, instances=[_to_dict(instance) for instance in found])
         return
     for instance in found:
         name = f" ({instance.name})" if instance.name else ""
@@ -124,7 +124,7 @@ def _remove(options: Options) -> None:
     url = published.url_of(options.url, staging=False)[0]
     instances.forget(url)
     if options.output == "json":
-        print_document("trust", ACCEPTED, removed=url)
+        print_document("trust remove", ACCEPTED, removed=url)
     elif not is_quiet():
         answer(f"'{shown(url)}' is not trusted any more.")
 

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 _NAMED = 3  # files of each kind named in a sentence; the value has them all
 LISTED = 20  # of each kind in a listing
-_NAME_STYLE = "text-align:left;overflow-wrap:anywhere"  # a long name never widens the page
-_NUMBER_STYLE = "text-align:right;white-space:nowrap"
 _KILO = 1000
 _ROUNDED_UP = 999.5  # has four figures when it is rounded to three
 _UNITS = ("kB", "MB", "GB", "TB", "PB", "EB")
@@ -105,10 +103,13 @@ class ManifestDiff(NamedTuple):
         listing = list(self.listing())
         if not listing:
             return ""
+        from modelseal import notebook  # noqa: PLC0415 - 2 ms that only notebooks need
+
         old = any(one.old is not None for _, one in listing if not isinstance(one, int))
-        rows = "".join(_html_row(word, one, with_old=old) for word, one in listing)
-        heads = "".join(f'<th style="{_NUMBER_STYLE}">{w}</th>' for w in ("was",) * old + ("is",))
-        return f'<table><tr><th></th><th style="{_NAME_STYLE}">file</th>{heads}</tr>{rows}</table>'
+        rows = (_html_cells(word, one, with_old=old) for word, one in listing)
+        return notebook.table(
+            rows, ("", "file", *map(notebook.number, (("was",) if old else ()) + ("is",)))
+        )
 
     def _sizes(self) -> dict[str, Sizes]:
         known = {one.name: one for one in self.sizes}
@@ -133,18 +134,17 @@ def listed(names: tuple[str, ...]) -> str:
     return said if len(names) <= _NAMED else f"{said} and {len(names) - _NAMED:,} more"
 
 
-def _html_row(word: Word, one: Sizes | int, *, with_old: bool) -> str:
-    from html import escape  # noqa: PLC0415 - 2 ms that only notebooks need
+def _html_cells(word: Word, one: Sizes | int, *, with_old: bool) -> tuple[str, ...]:
+    from modelseal import notebook  # noqa: PLC0415 - as above
 
-    first = f"<tr><td>{word}</td>"
     if isinstance(one, int):
-        return f'{first}<td colspan="{2 + with_old}">and {one:,} more</td></tr>'
-    name = f'<td style="{_NAME_STYLE}"><code>{escape(shown(one.name, 500))}</code></td>'
-    cells = "".join(
-        f'<td style="{_NUMBER_STYLE}">{"" if size is None else f"{size:,} B"}</td>'
-        for size in ((one.old, one.new) if with_old else (one.new,))
+        return (word, f"and {one:,} more", *("",) * (1 + with_old))
+    sizes = (one.old, one.new) if with_old else (one.new,)
+    return (
+        word,
+        notebook.code(one.name),
+        *(notebook.number("" if n is None else f"{n:,} B") for n in sizes),
     )
-    return f"{first}{name}{cells}</tr>"
 
 
 def compare(signed: Contents, actual: Contents) -> ManifestDiff:

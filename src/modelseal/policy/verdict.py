@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from modelseal.formats.oms import Manifest
+    from modelseal.notebook import Colour
     from modelseal.trust.signer import Signer
     from modelseal.verification.authentic import Authentic, Kind
 
@@ -23,7 +24,7 @@ SCHEMA = 1  # of `Verdict.to_dict`; grows when a key goes or changes its meaning
 NOTE = "note"  # the check that says what is unusual about a good signature
 STAT_CACHE = "stat cache"  # the check that says that files were believed unread
 _SAME = ManifestDiff()
-_COLOURS = {"accepted": "#1a7f37", "refused": "#cf222e", "undecided": "#9a6700"}
+_COLOURS: dict[Status, Colour] = {"accepted": "green", "refused": "red", "undecided": "amber"}
 
 
 class Check(NamedTuple):
@@ -141,19 +142,24 @@ class Verdict:
         }
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td>{'✓' if c.passed else '✗'}</td><td>{_html(c.name)}</td>"
-            f"<td>{_html(c.detail)}</td></tr>"
-            for c in self.checks
+        from modelseal import notebook  # noqa: PLC0415 - 2 ms that only notebooks need
+
+        about = [("hint", self.hint), ("trust root", self.trust)]
+        if self.time is not None:
+            about.insert(0, ("signed at", f"{self.time:%Y-%m-%d %H:%M:%S} UTC"))
+        about += [("not signed", path) for path in self.not_signed]
+        checks = (
+            ("✓" if check.passed else "✗", notebook.text(check.name), notebook.text(check.detail))
+            for check in self.checks
         )
-        hint = f"<p><em>{_html(self.hint)}</em></p>" if self.hint else ""
-        hint += f"<p>trust root: {_html(self.trust)}</p>" if self.trust else ""
-        hint += "".join(f"<p>not signed: <code>{_html(p)}</code></p>" for p in self.not_signed)
-        return (
-            f'<div style="border-left:4px solid {_COLOURS[self.status]};padding-left:10px">'
-            f'<p><b style="color:{_COLOURS[self.status]}">{self.status.upper()}</b> '
-            f"<code>{_html(self.model)}</code><br>{_html(self.message)} "
-            f"<code>{_html(self.code)}</code></p>{hint}{self.diff._repr_html_()}<table>{rows}</table></div>"
+        return notebook.panel(
+            _COLOURS[self.status],
+            self.status.upper(),
+            self.model,
+            notebook.paragraph(f"{notebook.text(self.message)} {notebook.code(self.code)}"),
+            notebook.table((name, notebook.text(value)) for name, value in about if value),
+            self.diff._repr_html_(),
+            notebook.table(checks, ("", "check", "what was found")),
         )
 
 
@@ -170,12 +176,6 @@ def _signer_to_dict(signer: Signer) -> dict[str, Any]:
         "issuer": signer.issuer,
         "claims": dict(signer.claims),
     }
-
-
-def _html(text: str) -> str:
-    from html import escape  # noqa: PLC0415 - 2 ms that only notebooks need
-
-    return escape(shown(text, 500))
 
 
 def from_error(model: str, error: ModelSealError, trust: str = "") -> Verdict:

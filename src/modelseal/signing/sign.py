@@ -5,11 +5,9 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass
 from functools import partial
-from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_der_x509_certificate
@@ -19,12 +17,10 @@ from modelseal.errors import UsageError, shown
 from modelseal.formats import bundle as bundle_format
 from modelseal.formats.strict import b64encode
 from modelseal.model.bundles import OLD_FILE_SUFFIX
-from modelseal.model.diff import listed
 from modelseal.model.scope import check_ignored
 from modelseal.signing.plan import Way
 from modelseal.signing.plan import make as make_plan
-from modelseal.trust import fulcio
-from modelseal.trust import signer as who
+from modelseal.signing.signed import Signed, signer_of, time_of
 from modelseal.trust.choice import only_one
 from modelseal.verification.checks import content
 
@@ -35,61 +31,10 @@ if TYPE_CHECKING:
     from modelseal.model.hashing import Progress
     from modelseal.signing.plan import Plan
     from modelseal.signing.signers import Signer
-    from modelseal.verification.authentic import Kind
 
     Places = tuple[outputs.Output, ...]
 
 _LEGACY = (".sig", ".crt", OLD_FILE_SUFFIX)
-
-
-@dataclass(frozen=True)
-class Signed:
-    """A model that was signed: where its bundle is, by whom, and its index in the log if logged.
-
-    `pointers` are files that are Git LFS pointers: their contents were not signed.
-    """
-
-    path: Path
-    bundle: Path
-    kind: Kind
-    signer: who.Signer
-    log_index: int | None
-    files: int
-    pointers: tuple[str, ...] = ()
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """Return what is probably not as the signer meant it."""
-        if not self.pointers:
-            return ()
-        what = f"{listed(self.pointers)}: a Git LFS pointer was signed, not the content."
-        return (f"{what} Run `git lfs pull`, then sign again.",)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON values, the same that the command line prints."""
-        return {
-            "model": str(self.path),
-            "bundle": str(self.bundle),
-            "kind": self.kind,
-            "signer": {"identity": self.signer.subject, "issuer": self.signer.issuer},
-            "log_index": self.log_index,
-            "files": self.files,
-            "warnings": list(self.warnings),
-        }
-
-    def _repr_html_(self) -> str:
-        rows = (
-            ("model", f"{self.path} ({self.files} file{'s' if self.files > 1 else ''})"),
-            ("signed by", str(self.signer)),
-            ("log index", "not logged" if self.log_index is None else str(self.log_index)),
-            ("bundle", str(self.bundle)),
-            *(("warning", warning) for warning in self.warnings),
-        )
-        cells = "".join(
-            f"<tr><th>{name}</th><td><code>{escape(shown(value, 500))}</code></td></tr>"
-            for name, value in rows
-        )
-        return f"<table>{cells}</table>"
 
 
 def sign(
@@ -271,17 +216,9 @@ def _described(plan: Plan, data: bytes) -> Signed:
         path=plan.path,
         bundle=plan.place.path,
         kind=plan.kind,
-        signer=_signer(parsed),
+        signer=signer_of(parsed),
+        time=time_of(parsed),
         log_index=parsed.entries[0].log_index if parsed.entries else None,
         files=len(plan.manifest.file_names()),
         pointers=plan.pointers,
     )
-
-
-def _signer(bundle: bundle_format.Bundle) -> who.Signer:
-    if not bundle.certificates:
-        return who.Signer(f"sha256:{bundle.key_hint}", "public key", kind="key")
-    if not bundle.chained:
-        return fulcio.of_certificate(bundle.certificates[0])
-    leaf = load_der_x509_certificate(bundle.certificates[0])
-    return who.Signer(leaf.subject.rfc4514_string(), leaf.issuer.rfc4514_string())

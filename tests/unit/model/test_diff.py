@@ -95,7 +95,7 @@ def test_names_are_hostile():
     name = '<script>alert(1)</script>"\n\x1b[31m\u202e&'
     found = ManifestDiff(added=(name,), sizes=(Sizes(name, None, 0),))
     page = Text(found._repr_html_())
-    assert page.tags == {"table", "tr", "th", "td", "code"}
+    assert page.tags == {"table", "tr", "th", "td", "code", "div"}
     assert "<script>alert(1)</script>" in page.said
     for text in (str(found), page.said):
         assert "\\n\\x1b[31m\\u202e" in text
