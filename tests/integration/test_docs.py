@@ -14,11 +14,15 @@ from pathlib import Path
 
 import joblib
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 from mlserver import settings
 from patience import PATIENCE
+from private_ca import Kind, chain, leaf
 
 from modelseal.policy import document
+from modelseal.policy.remarks import remarks
 from modelseal.servers.mlserver import VerifiedModelRepository
+from modelseal.trust import keys
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -86,6 +90,32 @@ def test_diff_page(tmp_path, environment):
     assert "changed  8.59 kB -> 8.87 kB  weights.npz" in rest.stdout
     assert rest.stdout.endswith("exit code 1\nno difference\n")
     assert "believed unchecked" in rest.stderr
+
+
+def test_policy_page(tmp_path, environment):
+    script = "\n".join(blocks("policy.md", "sh"))
+    typed = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script], cwd=tmp_path, env=environment,
+        capture_output=True, text=True, timeout=PATIENCE, check=False,
+    )  # fmt: skip
+
+    assert typed.returncode == 0, typed.stdout + typed.stderr
+    assert 'ignore_unsigned = [".DS_Store"]' in typed.stdout
+    assert "exit code 1" in typed.stdout
+    assert typed.stdout.count("OK digits: signed by sha256:") == 2
+    assert typed.stderr.count("2 cases, 0 not as expected") == 1
+
+
+def test_every_policy_of_the_policy_page_is_one(tmp_path):
+    _, ca = chain(Kind("root"), leaf())
+    (tmp_path / "vendor-ca.pem").write_bytes(ca.certificate.public_bytes(Encoding.PEM))
+    for name in ("vault", "release"):
+        keys.generate(tmp_path / f"{name}.key", "p256")
+    policies = [document.parse(text, tmp_path) for text in blocks("policy.md", "toml")]
+    assert len(policies) == 6
+    for policy in policies:
+        about_root = [one for one in remarks(policy) if "trusted_root" not in one]
+        assert about_root == []
 
 
 def test_the_policy_of_the_mlserver_page_is_one(tmp_path):
