@@ -16,13 +16,16 @@ from typing import TYPE_CHECKING
 from modelseal.admission import signed_policy
 from modelseal.admission import store as place
 from modelseal.admission.request import verifier_for
-from modelseal.errors import UsageError, shown
+from modelseal.errors import ModelSealError, UsageError, shown
+from modelseal.files import exists, translated
+from modelseal.model import bundles
 from modelseal.policy import document
 from modelseal.policy.signers import AcceptedIdentity
+from modelseal.servers.settings import FILE_NAME
 from modelseal.trust.choice import Trust
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from modelseal.policy.rules import Policy
     from modelseal.verification.verifier import Verifier
@@ -56,8 +59,9 @@ def checked(
     `admission.signed_policy`; a signature by an identity is verified with `policy_trusted_root`.
 
     Raises:
-        UsageError: a folder is where whoever writes models could take over the server.
-        FormatError, Undecided: the policy or the trusted root cannot be read.
+        UsageError: a folder is where whoever writes models could take over the server, or the
+            models folder is a model itself.
+        FormatError, Undecided: the policy or the trusted root cannot be read, or the models folder.
     """
     start = _real(start)
     given = start / models  # may be a link that is turned to a new release while the server runs
@@ -66,6 +70,7 @@ def checked(
         message = f"The models folder '{shown(str(models))}' does not exist."
         raise UsageError("no-models-folder", message, "Check 'models' in settings.json.")
     _check_imports(models, start, import_path)
+    _check_is_no_model(models)
     rules = read_policy(start, policy, policy_signer, policy_trusted_root)
     private = place.prepare(start / store)
     own = {"policy": _real(start / policy), "store": private}
@@ -123,6 +128,39 @@ def _check_imports(models: Path, start: Path, import_path: Iterable[str]) -> Non
         # `import NAME` would find the models folder, in front of an installed package of that name
         if models.parent == entry and models.name.isidentifier():
             raise _too_near("working directory or import path", entry, models)
+
+
+def _check_is_no_model(models: Path) -> None:
+    """Check that the models folder is not a model, of which nothing would ever be served.
+
+    Whoever writes models could make it look like one. With another model in it the server starts,
+    so nobody who could not take away all models can keep it from starting.
+    """
+    own = _signs_of_a_model(models)
+    if not own or any(map(_signs_of_a_model, _folders_in(models))):
+        return
+    raise UsageError(
+        "models-is-a-model",
+        f"The models folder '{shown(str(models))}' is a model itself: it has '{shown(own[0])}', "
+        "and no folder in it is a model.",
+        "Name the folder that the model's folder is in: each model is a folder of its own name.",
+    )
+
+
+def _folders_in(folder: Path) -> Iterator[Path]:
+    with translated(str(folder)), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
+                yield folder / entry.name
+
+
+def _signs_of_a_model(folder: Path) -> tuple[str, ...]:
+    """Return which files in the folder only a model has."""
+    try:
+        found = bundles.in_folder(folder).names
+        return (*found, FILE_NAME) if exists(folder / FILE_NAME) else found
+    except ModelSealError:
+        return ()
 
 
 def _too_near(what: str, path: Path, models: Path) -> UsageError:

@@ -200,6 +200,30 @@ def test_what_is_wrong_at_the_start_ends_the_process_with_a_sentence(own, argume
         VerifiedModelRepository(str(own.config), **places)
 
 
+@pytest.mark.parametrize("file", ["model.sig", "model-settings.json"])
+def test_a_model_in_place_of_the_models_folder(own, file):
+    folder = own.signed("digits")
+    (folder / "assets").mkdir()
+    for path in set(folder.iterdir()) - {folder / file, folder / "assets"}:
+        path.unlink()
+    with pytest.raises(SystemExit, match=r"has '.*', and no folder in it is a model.*\[models-is"):
+        VerifiedModelRepository(str(own.config), "../models/digits", "policy.toml", "../store")
+
+
+def test_a_folder_without_models_is_told(served, caplog):
+    assert asyncio.run(served.list()) == []
+    assert "no models in" in caplog.text
+
+
+def test_models_beside_what_looks_like_a_model(own):
+    """Whoever writes models cannot keep the server from starting by one file more."""
+    own.signed("digits")
+    (own.models / "model-settings.json").write_text("{}")
+    (own.models / "model.sig").write_text("{}")
+    served = VerifiedModelRepository(str(own.config), "../models", "policy.toml", "../store")
+    assert [one.name for one in asyncio.run(served.list())] == ["digits"]
+
+
 def test_a_policy_without_a_trust_root(own):
     text = own.policy_text().replace(f'[trust]\nroot = "{own.instance.trusted_root}"\n', "")
     (own.config / "policy.toml").write_text(text)

@@ -104,7 +104,10 @@ class VerifiedModelRepository(ModelRepository):  # type: ignore[misc] # as above
         """Return the accepted models; while the index is answered, the refused ones too."""
         reasons = index.reasons.get()
         found = []
-        for name in await asyncio.to_thread(self._names):
+        listed = await asyncio.to_thread(self._names)
+        if not listed and reasons is None:
+            logger.warning("no models in '%s' yet", shown(str(self._places.models)))
+        for name in listed:
             try:
                 found.append(await self._admitted(name, listing=True))
             except Refused as error:
