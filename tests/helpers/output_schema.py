@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 
 from jsonschema import Draft202012Validator, FormatChecker
+from jsonschema.exceptions import best_match
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "schema" / "output-1.json").read_text())
 
@@ -17,9 +18,23 @@ def validator() -> Draft202012Validator:
     return Draft202012Validator(SCHEMA, format_checker=FormatChecker())
 
 
-def strict_validator() -> Draft202012Validator:
-    """Return a validator that takes documented members only."""
-    return Draft202012Validator(_closed(copy.deepcopy(SCHEMA)), format_checker=FormatChecker())
+def problem(document: dict) -> str | None:
+    """Return what in `document` is not as described, or not described; None if there is nothing."""
+    name = "errorDocument" if "error" in document else _definition_of(document["command"])
+    closed = {"$ref": f"#/$defs/{name}", "$defs": _closed(copy.deepcopy(SCHEMA["$defs"]))}
+    worst = best_match(Draft202012Validator(closed).iter_errors(document))
+    if worst is not None:
+        return f"{worst.json_path}: {worst.message}"
+    return None if validator().is_valid(document) else "not one of the documents"
+
+
+def _definition_of(command: str) -> str:
+    """Return the name of the definition of what `command` prints."""
+    for name, one in SCHEMA["$defs"].items():
+        described = one.get("properties", {}).get("command", {})
+        if command in described.get("enum", [described.get("const")]):
+            return name
+    raise AssertionError(command)
 
 
 def documented_commands() -> set[str]:
