@@ -86,8 +86,8 @@ def _size_of(path: str) -> int:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(entry.path)
-                elif entry.is_file(follow_symlinks=False):
-                    total += entry.stat(follow_symlinks=False).st_size
+                elif entry.is_file():  # or a link to one, as in the cache of a hub
+                    total += entry.stat().st_size
     return total
 
 

@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 
 MAX_FILES = 1_000_000
 MAX_DEPTH = 64
+LOST_AND_FOUND = "lost+found"
 
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _KINDS = {
@@ -164,8 +166,9 @@ class _Walker:
         for name, part in self._listed(fd, prefix):
             where = (*real[-1], part)
             with translated(name):
-                mode = os.stat(part, dir_fd=fd, follow_symlinks=False).st_mode
-                if self._is_ignored(name, mode):
+                status = os.stat(part, dir_fd=fd, follow_symlinks=False)
+                mode = status.st_mode
+                if self._is_ignored(name, mode) or _is_roots_own(name, status):
                     continue
                 if self._follow and stat.S_ISLNK(mode):
                     where = links.resolved(self._boundary, where, name)
@@ -210,6 +213,16 @@ class _Walker:
         if ignored:
             self._ignored.append(name)
         return ignored
+
+
+def _is_roots_own(name: str, status: os.stat_result) -> bool:
+    """Return whether `name` is what ext4 puts at the top of a volume, closed to all but root.
+
+    Its owner and mode keep anybody else from putting something there for a loader to find. Root
+    sees what is in it: usually nothing, and a file would be one that nobody signed.
+    """
+    closed = stat.S_ISDIR(status.st_mode) and not status.st_mode & _OTHERS
+    return name == LOST_AND_FOUND and closed and status.st_uid == 0 != os.geteuid()
 
 
 def _check_kind(mode: int, name: str) -> None:

@@ -16,7 +16,7 @@ from modelseal.model import manifest, scope, tree
 from modelseal.model.diff import compare
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 def code_of(path: Path) -> str:
@@ -124,6 +124,44 @@ def test_a_folder_without_read_permission() -> None:
         (model / "closed").chmod(0o700)
 
 
+def test_lost_and_found_of_a_volume_is_no_part_of_the_model() -> None:
+    """At the top of every ext4 volume, and only root may look into it."""
+    with as_plain_user() as model:
+        (model / "a").write_bytes(b"a")
+        (model / "sub").mkdir()
+        made = [model / "lost+found", model / "sub" / "lost+found"]
+        for folder in made:
+            folder.mkdir(mode=0o700)
+        if os.getuid() != 0:
+            pytest.skip("needs root, to have folders that are root's")
+        plain = os.geteuid()
+        as_root(lambda: [os.chown(folder, 0, 0) for folder in made])
+        assert code_of(model) == "unreadable"  # of the one further down
+        as_root(made[1].rmdir)
+        found = manifest.of_folder(model).manifest
+        assert [r.name for r in found.resources] == ["a"]
+
+        as_root(lambda: (made[0] / "planted").write_bytes(b"x"))
+        as_root(lambda: made[0].chmod(0o755))
+        assert len(manifest.of_folder(model).manifest.resources) == 2
+        as_root(lambda: made[0].chmod(0o700))
+        as_root(lambda: os.chown(made[0], 1, 1))
+        assert code_of(model) == "unreadable"  # somebody else's is not believed to be empty
+        os.seteuid(0)
+        os.chown(made[0], 0, 0)
+        assert len(manifest.of_folder(model).manifest.resources) == 2
+        os.seteuid(plain)
+
+
+def as_root(act: Callable[[], object]) -> None:
+    plain = os.geteuid()
+    os.seteuid(0)
+    try:
+        act()
+    finally:
+        os.seteuid(plain)
+
+
 def test_deep_folders_are_bounded(tmp_path: Path) -> None:
     deep = tmp_path.joinpath(*["d"] * 70)
     deep.mkdir(parents=True)
@@ -181,7 +219,7 @@ def test_a_model_of_more_files_and_folders_than_the_limit_is_refused(
     else:
         for number in range(20):
             path = tmp_path / f"{number}"
-            path.touch() if kind == "files" else path.mkdir()
+            path.touch() if kind == "files" or not number else path.mkdir()
     assert manifest.of_folder(tmp_path).manifest.file_names() is not None
     (tmp_path / "one-more").touch()
     assert code_of(tmp_path) == "too-many-files"

@@ -133,9 +133,11 @@ def test_loading_and_listing_at_once_copy_once(own, served):
 
 
 @pytest.mark.parametrize(
-    "name", ["", ".", "..", "a/b", "../m", "a\0b", ".git", "x" * 256, "\udcff"]
+    "name", ["", ".", "..", "a/b", "../m", "a\0b", ".git", "x" * 256, "\udcff", "lost+found"]
 )
-def test_names_that_no_model_has(served, name):
+def test_names_that_no_model_has(own, served, name):
+    (own.models / "lost+found").mkdir()
+    assert _index(served) == {}
     with pytest.raises(Refused) as missing:
         asyncio.run(served.find(name))
     assert missing.value.status_code == 404

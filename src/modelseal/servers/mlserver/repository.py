@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from modelseal.admission.admit import admit
 from modelseal.errors import FormatError, ModelSealError, shown
 from modelseal.model import names, stamp
+from modelseal.model.tree import LOST_AND_FOUND
 from modelseal.servers import settings as signed_settings
 from modelseal.servers import start
 from modelseal.servers.mlserver import index
@@ -141,7 +142,7 @@ class VerifiedModelRepository(ModelRepository):  # type: ignore[misc] # as above
     def _is_model(self, name: str) -> bool:
         """Return whether `name` is a folder in `models`, or a link, which is then refused."""
         plain = name.isprintable() and "/" not in name and not name.startswith(".")
-        if not name or not plain or len(name.encode()) > _MAX_NAME:
+        if not name or not plain or len(name.encode()) > _MAX_NAME or name == LOST_AND_FOUND:
             return False
         try:
             mode = self._path(name).lstat().st_mode
