@@ -29,7 +29,21 @@ def test_signature_of_another_model(site, server):
     assert server.load("swapped-signature").error.endswith("[digest-mismatch]")
 
 
-JUNK = {"empty": b"", "cut": b'{"mediaType": "appl', "list": b"[]", "binary": b"\xff" * 99}
+def test_a_folder_called_like_a_signature_hides_nothing(site, server):
+    folder = site.signed("folder-for-signature")
+    (folder / "model.sig.2").mkdir()
+    (folder / "model.sig.2" / "planted.py").write_text(site.module())
+    assert server.load(folder.name).error.endswith("[digest-mismatch]")
+    assert site.untouched
+
+
+JUNK = {
+    "empty": b"",
+    "page": b"<!doctype html>",
+    "cut": b'{"mediaType": "appl',
+    "list": b"[]",
+    "binary": b"\xff" * 99,
+}
 
 
 @pytest.mark.parametrize("kind", JUNK)
