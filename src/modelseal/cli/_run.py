@@ -164,7 +164,9 @@ def is_quiet() -> bool:
 
 
 def say(text: str) -> None:
-    """Print a warning or an error: on stderr, beside the answer."""
+    """Print a warning or an error: on stderr, after what was answered so far."""
+    with suppress(OSError):  # `flush` says so at the end
+        sys.stdout.flush()
     with suppress(OSError):  # nobody reads it, which does not change the answer
         print(text, file=sys.stderr, flush=True)
 
