@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from functools import wraps
-from inspect import signature
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from modelseal.errors import UsageError
@@ -17,32 +16,36 @@ R = TypeVar("R")
 
 
 def check_not_empty(name: str, value: object) -> None:
-    """Check that `value`, called `name` by whoever gave it, is not an empty text.
+    """Check that `value`, called `name` by whoever gave it, is no empty text and holds none.
+
+    White space alone is empty too.
 
     Raises:
-        UsageError: it is ("empty-value").
+        UsageError: it is, or one in a list is ("empty-value").
     """
-    if isinstance(value, (str, bytes)) and not value.strip():
-        raise empty(name)
+    if isinstance(value, (str, bytes)):
+        if not value.strip():
+            raise empty(name)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            check_not_empty(name, item)
 
 
 def empty(name: str) -> UsageError:
     """Return the refusal of an empty value for what is called `name`."""
-    return UsageError(
-        "empty-value",
-        f"The value of {name} is empty.",
-        "Check the variable or file that it comes from; leave it out if none is meant.",
-    )
+    message = f"{name[:1].upper()}{name[1:]} is empty."
+    return UsageError("empty-value", message, "Give it a value, or leave it out.")
 
 
 def no_empty_values(function: Callable[P, R]) -> Callable[P, R]:
     """Have `function` refuse empty texts as arguments, with `UsageError`."""
-    parameters = signature(function)
+    # The start of every command is too short for the module `inspect`.
+    names = function.__code__.co_varnames  # type: ignore[attr-defined] # every function has it
 
     @wraps(function)
     def checked(*args: P.args, **kwargs: P.kwargs) -> R:
-        for name, value in parameters.bind(*args, **kwargs).arguments.items():
-            check_not_empty(name, value)
+        for name, value in (*zip(names, args, strict=False), *kwargs.items()):
+            check_not_empty(f"'{name}'", value)
         return function(*args, **kwargs)
 
     return checked

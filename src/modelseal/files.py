@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import re
 import stat
@@ -172,6 +173,29 @@ _STREAMS = {"stdin": 0, "stdout": 1, "stderr": 2}
 _DESCRIPTOR = re.compile(
     r"/dev/(?P<stream>stdin|stdout|stderr)|(?:/dev|/proc/self)/fd/(?P<number>[0-9]{1,7})"
 )
+
+
+def lock(fd: int, *, wait: bool = True) -> bool:
+    """Lock the file or folder behind `fd` until it is closed; return whether that can be done.
+
+    It cannot on some network and FUSE volumes.
+
+    Raises:
+        BlockingIOError: another process holds the lock, and is not to be waited for.
+    """
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+        return False
+    return True
+
+
+_NO_LOCKS = {
+    errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL, errno.ENOLCK, errno.EPERM,
+    errno.EBADF,  # NFS, for what is not open for writing, such as folders
+}  # fmt: skip
 
 
 def read_untrusted(path: Path, limit: int, what: str) -> bytes:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Unpack
 from modelseal.admission import store as place
 from modelseal.admission.admit import admit
 from modelseal.admission.request import asked
+from modelseal.arguments import no_empty_values
 from modelseal.files import no_temporary_folder, of_os_error
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
+@no_empty_values
 def load(
     path: str | Path,
     *,

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypedDict, Unpack
 
+from modelseal.arguments import check_not_empty
 from modelseal.errors import UsageError
 from modelseal.policy.rules import Policy
 from modelseal.policy.signers import AcceptedAuthority, AcceptedIdentity, AcceptedKey
@@ -76,7 +77,8 @@ def asked(**request: Unpack[Request]) -> Asked:
         UsageError: they do not say who must have signed, or say it twice.
         FormatError, Undecided: a file cannot be read as what it should be.
     """
-    _check_empty(request)
+    for name, value in request.items():
+        check_not_empty(f"'{name}'", value)
     trust = _trust(request)
     trust.check()
     policy = _policy(request, trust)
@@ -192,12 +194,3 @@ def _keys(paths: Paths) -> list[AcceptedSigner]:
     several = [paths] if isinstance(paths, str | os.PathLike) else paths
     found = {keys.public_pem(key): key for key in (keys.load_public(Path(p)) for p in several)}
     return [AcceptedKey(f"expected-{n}", key) for n, key in enumerate(found.values(), 1)]
-
-
-def _check_empty(request: Request) -> None:
-    """Refuse an empty value: it is a mistake, never "not given"."""
-    for name, value in request.items():
-        if value == "":
-            raise UsageError(
-                "empty-value", f"The value of '{name}' is empty.", "Give a value, or leave it out."
-            )

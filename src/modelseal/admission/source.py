@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
+from modelseal import outputs
 from modelseal.admission import store as place
 from modelseal.model import content, names, tree
 from modelseal.model.hashing import SinkError, resources
@@ -82,7 +83,7 @@ def _copied(
     try:
         found = resources(file, how, progress, sink)
         with place.translated(into.parent):
-            os.fsync(sink)
+            outputs.sync(sink)
     except SinkError as error:
         raise place.cannot_write(error.cause, into.parent) from error
     finally:

@@ -9,7 +9,6 @@ STORE/.lock                        held while a .tmp- folder is made or swept aw
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import os
 import shutil
@@ -19,6 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from modelseal import files, outputs
 from modelseal.errors import Undecided, UsageError, shown
 
 if TYPE_CHECKING:
@@ -75,11 +75,12 @@ def temporary(store: Path) -> Iterator[Path]:
     Raises:
         Undecided: it cannot be made.
     """
-    with locked(store):
-        _sweep(store)
+    with locked(store) as is_locked:
+        if is_locked:  # else nobody can tell which folders are in use
+            _sweep(store)
         path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=store))
         fd = os.open(path, _FOLDER)
-        fcntl.flock(fd, fcntl.LOCK_EX)
+        files.lock(fd)
     try:
         yield path
     finally:
@@ -98,13 +99,13 @@ def publish(temporary_folder: Path, final: Path) -> None:
     with translated(final.parent):
         for folder, _, _ in os.walk(temporary_folder, topdown=False):
             Path(folder).chmod(0o500)
-            _sync(Path(folder))
+            outputs.sync_folder(Path(folder))
         try:
             temporary_folder.rename(final)
         except OSError as error:
             if error.errno not in {errno.EEXIST, errno.ENOTEMPTY}:
                 raise
-        _sync(final.parent)
+        outputs.sync_folder(final.parent)
 
 
 def remove(tree: Path) -> None:
@@ -145,8 +146,8 @@ def _sweep(store: Path) -> None:
         except OSError:  # its owner has just renamed or removed it
             continue
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            remove(entry)
+            if files.lock(fd, wait=False):
+                remove(entry)
         except BlockingIOError:
             pass
         finally:
@@ -154,29 +155,22 @@ def _sweep(store: Path) -> None:
 
 
 @contextmanager
-def locked(store: Path) -> Iterator[None]:
+def locked(store: Path) -> Iterator[bool]:
     """Keep other processes from changing what is in the `store`, but for finished snapshots.
+
+    Gives whether that can be done: some file systems have no locks.
 
     Raises:
         Undecided: it cannot be locked.
     """
-    with translated(store), _locked(store / ".lock"):
-        yield
+    with translated(store), _locked(store / ".lock") as is_locked:
+        yield is_locked
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def _locked(path: Path) -> Iterator[bool]:
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(fd)
-
-
-def _sync(folder: Path) -> None:
-    fd = os.open(folder, _FOLDER)
-    try:
-        os.fsync(fd)
+        yield files.lock(fd)
     finally:
         os.close(fd)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from modelseal.admission.check import check
 from modelseal.admission.request import asked
+from modelseal.arguments import check_not_empty, no_empty_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from modelseal.policy.verdict import Verdict
 
 
+@no_empty_values
 def verify(
     path: str | Path, *, bundle: str | Path | None = None, **request: Unpack[Request]
 ) -> Verdict:
@@ -37,6 +39,7 @@ def verify(
     return check(Path(path), policy, verifier, None if bundle is None else Path(bundle))
 
 
+@no_empty_values
 def verify_all(paths: Iterable[str | Path], **request: Unpack[Request]) -> list[Verdict]:
     """Return the verdict on each model of `paths`, in their order; otherwise as `verify`.
 
@@ -50,7 +53,9 @@ def verify_all(paths: Iterable[str | Path], **request: Unpack[Request]) -> list[
     from modelseal.admission.many import check_all  # noqa: PLC0415 - not for one model
 
     policy, verifier = asked(**request)
-    return check_all([Path(path) for path in paths], policy, verifier)
+    models = list(paths)
+    check_not_empty("'paths'", models)
+    return check_all([Path(path) for path in models], policy, verifier)
 
 
 def verify_threshold(

@@ -162,7 +162,7 @@ def _set(options: Options, setting: Setting, places: Sequence[_Place]) -> None:
         values = place.values.get(setting.name)
         if values is None:
             continue
-        from modelseal.arguments import check_not_empty  # which imports `inspect`
+        from modelseal.arguments import check_not_empty
 
         for value in values:
             check_not_empty(place.labels[setting.name], value)

@@ -12,7 +12,6 @@ log are lost is refused, not repaired: a new log under an old key is a fork.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import secrets
 import shutil
@@ -26,7 +25,7 @@ from typing import TYPE_CHECKING
 
 import rfc8785
 
-from modelseal import outputs
+from modelseal import files, outputs
 from modelseal.errors import FormatError, Undecided, shown
 from modelseal.formats.strict import as_kind, member, parse_json
 from modelseal.instance import keys as instance_keys
@@ -73,13 +72,22 @@ def locked(data: Path) -> Iterator[None]:
         raise _unusable(data, error) from error
     try:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+            is_locked = files.lock(descriptor, wait=False)
+        except BlockingIOError as error:
             raise Undecided(
                 "instance-locked",
                 f"Another process already serves the instance in {shown(str(data))}.",
                 "Use that one, stop it first, or give another folder with --data.",
             ) from error
+        except OSError as error:
+            raise _unusable(data, error) from error
+        if not is_locked:
+            raise Undecided(
+                "instance-folder",
+                f"The file system of {shown(str(data))} has no locks, so a second process could "
+                "serve the same instance and fork its log.",
+                "Give a folder on a local disk with --data.",
+            )
         yield
     finally:
         os.close(descriptor)

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_der_x509_certificate
 
 from modelseal import outputs
+from modelseal.arguments import no_empty_values
 from modelseal.errors import UsageError, shown
 from modelseal.formats import bundle as bundle_format
 from modelseal.formats.strict import b64encode
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 _LEGACY = (".sig", ".crt", OLD_FILE_SUFFIX)
 
 
+@no_empty_values
 def sign(
     path: str | Path,
     *,
@@ -69,6 +71,7 @@ def sign(
     return made[0]
 
 
+@no_empty_values
 def sign_all(
     paths: Sequence[str | Path],
     *,

@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from modelseal.arguments import check_not_empty
 from modelseal.errors import UsageError
 
 if TYPE_CHECKING:
@@ -37,9 +38,7 @@ class Trust(NamedTuple):
             return cls(refresh=refresh)
         if isinstance(given, Trust):
             return given._replace(refresh=given.refresh or refresh)
-        if not str(given):
-            message = "The value of 'trust' is empty."
-            raise UsageError("empty-value", message, "Give a path, a URL or a Trust.")
+        check_not_empty("'trust'", given)
         if str(given).startswith(("http://", "https://")):
             return cls(instance=str(given), refresh=refresh)
         return cls(file=Path(given), refresh=refresh)

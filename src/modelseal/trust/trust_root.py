@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from modelseal.arguments import no_empty_values
 from modelseal.errors import FormatError, UsageError, shown
 from modelseal.files import read_trusted
 from modelseal.formats import trusted_root as trusted_root_format
@@ -93,6 +94,7 @@ def from_any_file(path: Path, *, refresh: bool = False) -> TrustRoot:
     return _parsed(data, str(path))
 
 
+@no_empty_values
 def choose(
     *,
     trusted_root: str | Path | None = None,

@@ -18,6 +18,7 @@ from mlserver.repository import ModelRepository
 from pydantic import ValidationError
 
 from modelseal.admission.admit import admit
+from modelseal.arguments import check_not_empty
 from modelseal.errors import FormatError, ModelSealError, shown
 from modelseal.model import names, stamp
 from modelseal.model.tree import LOST_AND_FOUND
@@ -90,6 +91,8 @@ class VerifiedModelRepository(ModelRepository):  # type: ignore[misc] # as above
         """
         try:
             check_environment()
+            for name, value in (("models", models), ("policy", policy), ("store", store)):
+                check_not_empty(f"'{name}' in settings.json", value)
             self._places = start.checked(
                 Path(models), Path(policy), Path(store), start=Path(root), import_path=sys.path,
                 policy_signer=policy_signer, policy_trusted_root=policy_trusted_root,

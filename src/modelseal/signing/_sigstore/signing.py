@@ -51,8 +51,9 @@ def identity_token(raw: str | None, config: ClientTrustConfig) -> oidc.IdentityT
     if raw is None:
         raw = _ambient()
     if raw is not None:
+        raw = raw.strip()
         check_not_empty("the identity token", raw)
-        return _checked_token(raw.strip())
+        return _checked_token(raw)
     try:
         with redirect_stdout(sys.stderr):  # the question for a code is no part of the answer
             return oidc.Issuer(config.signing_config.get_oidc_url()).identity_token()
@@ -73,12 +74,12 @@ def _ambient() -> str | None:
     """
     placed = os.environ.get(_VARIABLE)
     if placed is not None:
-        check_not_empty(_VARIABLE, placed)
+        check_not_empty(_VARIABLE, placed.strip())
         return placed
     if files.exists(TOKEN_FILE):
         # Kubernetes renews it there; other clients look there too.
         data = files.read_trusted(TOKEN_FILE, _TOKEN_LIMIT, "identity token")
-        check_not_empty(f"the token in '{TOKEN_FILE}'", data)
+        check_not_empty(f"'{TOKEN_FILE}'", data.strip())
         return data.decode(errors="replace")
     try:
         return oidc.detect_credential()

@@ -95,7 +95,8 @@ def open_key(uri: str) -> KmsKey:
     with _translated():
         client = boto3.session.Session().client(
             "kms",
-            # The variable of the AWS command line, which boto3 does not read
+            # The variable of the AWS command line, which boto3 does not read; AWS's own tools take
+            # an empty one as none.
             region_name=arn["region"] if arn else os.environ.get("AWS_REGION") or None,
             endpoint_url=_endpoint(match["host"], match["port"] or ""),
             config=_DIRECT if match["host"] in _LOOPBACK else _PATIENCE,

@@ -24,6 +24,7 @@ from pkcs11.util.ec import encode_ec_public_key
 from pkcs11.util.rsa import encode_rsa_public_key
 
 from modelseal import files
+from modelseal.arguments import check_not_empty
 from modelseal.errors import FormatError, Undecided, UsageError, shown
 from modelseal.formats import pkcs11_uri
 from modelseal.trust import signature
@@ -93,9 +94,12 @@ def open_key(uri: str, password: bytes | None) -> TokenKey:
 
 
 def _module(asked: Pkcs11Uri) -> str:
-    path = asked.module_path or os.environ.get(MODULE_VARIABLE)
+    path, name = asked.module_path, "module-path"
+    if path is None:
+        path, name = os.environ.get(MODULE_VARIABLE), MODULE_VARIABLE
     hint = f"Give it with ?module-path=FILE in the URI, or in {MODULE_VARIABLE}."
-    if not path:
+    check_not_empty(name, path)
+    if path is None:
         raise UsageError("pkcs11-module", "No PKCS#11 module is named.", hint)
     if not Path(path).is_absolute() or not Path(path).is_file():
         message = f"There is no PKCS#11 module '{shown(path)}', named by its whole path."
@@ -112,6 +116,7 @@ def _pin(asked: Pkcs11Uri, password: bytes | None) -> str | None:
         if not Path(path).is_absolute():
             raise UsageError("bad-key-uri", "A pin-source is a file, named by its whole path.")
         password = files.read_trusted(Path(path), _PIN_LIMIT, "PIN").rstrip(b"\r\n")
+        check_not_empty(f"the PIN in '{shown(path)}'", password)
     try:
         return None if password is None else password.decode()
     except UnicodeDecodeError:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from modelseal import files
+from modelseal.arguments import no_empty_values
 from modelseal.errors import FormatError, ModelSealError, Undecided, Unverified
 from modelseal.trust import trust_root as trust
 from modelseal.trust.choice import only_one
@@ -88,6 +89,7 @@ class Witness:
             raise _wrong("The transparency log's answer does not verify", error) from error
 
 
+@no_empty_values
 def of_instance(
     *,
     logs: bool,
