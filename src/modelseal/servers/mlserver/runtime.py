@@ -13,7 +13,6 @@ from mlserver.utils import get_model_uri
 from pydantic import ImportString, TypeAdapter
 
 from modelseal.admission.admit import admit
-from modelseal.arguments import check_not_empty
 from modelseal.errors import ModelSealError, UsageError, shown
 from modelseal.servers.mlserver.refusal import refused
 from modelseal.servers.start import read_policy, verifier_of
@@ -105,8 +104,7 @@ def _policy() -> Policy:
 
 def _variable(name: str) -> str:
     value = os.environ.get(name)
-    check_not_empty(name, value)
-    if value is None:
-        message = f"The environment variable {name} is not set."
+    if not value:
+        message = f"The environment variable {name} is not set, or is empty."
         raise UsageError("no-policy", message, "The operator of the server sets it.")
     return value
