@@ -40,7 +40,7 @@ def empty(name: str) -> UsageError:
 def no_empty_values(function: Callable[P, R]) -> Callable[P, R]:
     """Have `function` refuse empty texts as arguments, with `UsageError`."""
     # The start of every command is too short for the module `inspect`.
-    names = function.__code__.co_varnames  # type: ignore[attr-defined] # every function has it
+    names = function.__code__.co_varnames
 
     @wraps(function)
     def checked(*args: P.args, **kwargs: P.kwargs) -> R:

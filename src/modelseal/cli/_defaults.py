@@ -231,11 +231,16 @@ def _texts(value: object, label: str) -> list[str]:
     return texts
 
 
+def is_token(value: str) -> bool:
+    """Return whether `value` is an identity token itself (a JWT), not the name of a file."""
+    return value.count(".") == _TOKEN_DOTS and "/" not in value
+
+
 def _resolved(setting: Setting, value: str, folder: Path) -> str:
     """Return `value`, which is from a file in `folder`, as it would be given as an option."""
-    is_token = setting.name == "identity_token" and value.count(".") == _TOKEN_DOTS
+    is_value = setting.name == "identity_token" and is_token(value)
     is_identity = value.startswith("identity=")  # of who must have signed a policy
-    no_path = is_token or is_identity or _URI.match(value) or not value.strip()
+    no_path = is_value or is_identity or _URI.match(value) or not value.strip()
     if not setting.is_path or no_path:
         return value
     return str(folder / value)

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import argparse
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from modelseal.arguments import empty
 from modelseal.cli._run import answer
 from modelseal.errors import UsageError, shown
 
@@ -80,6 +82,9 @@ class Parser(argparse.ArgumentParser):
         Raises:
             UsageError: they are wrong. SystemExit: help was asked for.
         """
+        without = _first_empty(arguments)
+        if without is not None:
+            raise CallError(empty(without), self.command)
         self.check_words(arguments)
         options, rest = self.parse_known_args(arguments)
         for one in rest:
@@ -124,6 +129,20 @@ class Parser(argparse.ArgumentParser):
         sentence = shown(message[:1].upper() + message[1:], _MESSAGE_LIMIT)
         error = UsageError("bad-usage", f"{sentence}.", f"See: {self.prog} --help")
         raise CallError(error, self.command)
+
+
+def _first_empty(words: Sequence[str]) -> str | None:
+    """Return what the first empty argument is for: `"$MODEL"` of an unset variable means nothing.
+
+    None if there is none.
+    """
+    for before, word in pairwise(["", *words]):
+        name, equals, value = word.partition("=")
+        if not word:
+            return before if before.startswith("-") else "an argument"
+        if equals and not value and name.startswith("--"):
+            return name
+    return None
 
 
 def unknown_command(command: str | None, name: str, known: Iterable[str]) -> CallError:

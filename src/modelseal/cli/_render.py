@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelseal.cli._run import (
@@ -18,6 +20,7 @@ from modelseal.cli._run import (
     styled,
 )
 from modelseal.errors import shown
+from modelseal.files import own_descriptor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     from modelseal.cli._progress import Progress
     from modelseal.policy.verdict import Verdict
     from modelseal.signing.signed import Signed
+
+_STDOUT = 1  # the descriptor
 
 
 def print_verdicts(
@@ -54,6 +59,11 @@ def print_verdicts(
     return code
 
 
+def is_stdout(path: str | Path) -> bool:
+    """Return whether `path` names stdout, so that what goes there is not to be mixed."""
+    return own_descriptor(Path(path)) == _STDOUT
+
+
 def print_signed(
     signed: Sequence[Signed], progress: Progress | None = None, *, as_json: bool
 ) -> int:
@@ -66,10 +76,11 @@ def print_signed(
     if is_quiet():
         return ACCEPTED
     for one in signed:
-        answer(styled("SIGNED ", "green") + shown(str(one.path)))
-        answer(f"  signer     {shown(str(one.signer))}")
-        answer(f"  log index  {'not logged' if one.log_index is None else one.log_index}")
-        answer(f"  bundle     {shown(str(one.bundle))}")
+        tell, stream = (say, sys.stderr) if is_stdout(one.bundle) else (answer, sys.stdout)
+        tell(styled("SIGNED ", "green", stream) + shown(str(one.path)))
+        tell(f"  signer     {shown(str(one.signer))}")
+        tell(f"  log index  {'not logged' if one.log_index is None else one.log_index}")
+        tell(f"  bundle     {shown(str(one.bundle))}")
     if len(signed) > 1:
         note(f"{len(signed)} models signed{_work(progress)}")
     return ACCEPTED

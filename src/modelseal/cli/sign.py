@@ -6,10 +6,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelseal.cli._defaults import SIGN_AS, TRUST, add_defaults, apply_defaults
+from modelseal.cli._defaults import SIGN_AS, TRUST, add_defaults, apply_defaults, is_token
 from modelseal.cli._options import add_format, add_overwrite, add_serialization
 from modelseal.cli._progress import byte_progress
-from modelseal.errors import ModelSealError, UsageError
+from modelseal.errors import ModelSealError, UsageError, shown
 
 if TYPE_CHECKING:
     from modelseal.cli._options import Options, Parser
@@ -96,6 +96,7 @@ def run(options: Options) -> int:
     apply_defaults(options, SIGN_AS)
     if options.key is None or options.log or options.timestamp:
         apply_defaults(options, TRUST)
+    from modelseal.cli._render import is_stdout, print_signed
     from modelseal.formats import oms
     from modelseal.signing.plan import Way
     from modelseal.signing.sign import sign_all
@@ -113,6 +114,12 @@ def run(options: Options) -> int:
             "bad-options",
             "--manifest says itself how files are hashed and what is left out.",
             "Give --hash-type, --shard-size, --allow-symlinks and --ignore-path to `digest`.",
+        )
+    if options.bundle is not None and options.output == "json" and is_stdout(options.bundle):
+        raise UsageError(
+            "bad-options",
+            "With --format json the answer goes to stdout, where the --bundle is to go too.",
+            "Write the bundle to a file, or leave out --format json.",
         )
     signer = _signer(options)
     how = oms.serialization(
@@ -135,8 +142,6 @@ def run(options: Options) -> int:
                 how, tuple(options.ignored), options.as_oms, known, options.add, options.update
             ),
         )
-    from modelseal.cli._render import print_signed
-
     return print_signed(signed, progress, as_json=options.output == "json")
 
 
@@ -214,12 +219,13 @@ def _known(path: str | None) -> Manifest | None:
 
 
 def _token(value: str | None) -> str | None:
-    """Return the token itself; like cosign, take a file in its place (a token has no slash).
+    """Return the token itself; like cosign, take a file in its place.
 
     What is neither is never shown: it may be most of a token.
     """
-    if value is None or value.count(".") == 2:  # noqa: PLR2004 - the form of a JWT
+    if value is None or is_token(value):
         return value
+    from modelseal.arguments import check_not_empty
     from modelseal.errors import SignInNeeded
     from modelseal.files import exists, read_trusted
 
@@ -230,4 +236,6 @@ def _token(value: str | None) -> str | None:
     if not found:
         message = "The identity token is malformed, and no file of that name holds one."
         raise SignInNeeded("token-malformed", message, "Get a new token.")
-    return read_trusted(Path(value), 64 * 1024, "identity token").decode(errors="replace").strip()
+    data = read_trusted(Path(value), 64 * 1024, "identity token").strip()
+    check_not_empty(f"the identity token in '{shown(value)}'", data)
+    return data.decode(errors="replace")

@@ -44,7 +44,7 @@ def place_of(path: Path, bundle: str | Path | None, *, is_folder: bool) -> Place
 def _is_inside(place: Path, folder: Path) -> bool:
     """Return whether `place` is in `folder`, by its name or after the links on the way to it."""
     real = Path(os.path.realpath(place.parent))
-    named = Path(os.path.abspath(place))  # noqa: PTH100 - Path.resolve would follow links
+    named = Path(os.path.abspath(place)).parent  # noqa: PTH100 - Path.resolve would follow links
     return real.is_relative_to(os.path.realpath(folder)) or named.is_relative_to(
         os.path.abspath(folder)  # noqa: PTH100 - as above
     )
