@@ -213,3 +213,76 @@ def test_which_comes_first(signed_by, token, tmp_path):
         shutil.rmtree(folder)
         assert signed_by(**env) == "machine@example.com"
     assert signed_by() == "sign-in-needed"
+
+
+# -- a token that was given, and is none -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("empty", ["", " ", "\n"])
+def test_an_empty_token_is_never_that_of_the_system(signed_by, token, tmp_path, empty):
+    """A secret that is not set would sign as whoever the machine is."""
+    placed, named = tmp_path / "run" / "oidc-token", tmp_path / "token"
+    placed.parent.mkdir()
+    named.write_text(empty)
+    with github(token("machine@example.com"), []) as url:
+        env = {
+            "GITHUB_ACTIONS": "true", "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "t",
+            "ACTIONS_ID_TOKEN_REQUEST_URL": url,
+        }  # fmt: skip
+        assert signed_by(**env) == "machine@example.com"
+        assert signed_by("--identity-token", named, **env) == "empty-value"
+        assert signed_by(**env, MODELSEAL_IDENTITY_TOKEN=empty) == "empty-value"
+        assert signed_by(**env, SIGSTORE_ID_TOKEN=empty) == "empty-value"
+        placed.write_text(empty)
+        assert signed_by(**env) == "empty-value"
+    assert signed_by("--identity-token", "") == "empty-value"
+
+
+def test_a_file_whose_name_has_two_dots_is_no_token(signed_by, token, tmp_path):
+    (tmp_path / "below").mkdir()
+    (tmp_path / "token").write_text(token("file@example.com"))
+    assert signed_by("--identity-token", f"{tmp_path}/below/../token") == "file@example.com"
+
+
+@pytest.fixture
+def timed(instance):
+    """Give a function that makes a token with other times, which are relative to now."""
+    oidc = state.load(instance.data).keys.oidc
+
+    def make(**times):
+        now = time.time()
+        claims = {
+            "iss": instance.issuer, "aud": "sigstore", "sub": "https://alice.example",
+            "iat": int(now), "exp": int(now) + 600,
+        }  # fmt: skip
+        changed = {name: now + value if isinstance(value, float) else value
+                   for name, value in times.items()}  # fmt: skip
+        return jwt.encode(claims | changed, oidc, algorithm="RS256")
+
+    return make
+
+
+@pytest.mark.parametrize("name", ["nbf", "iat"])
+def test_a_token_that_is_about_to_become_valid_is_waited_for(signed_by, timed, name):
+    """By clocks that differ a little; both claims are checked by somebody: the library, Fulcio."""
+    assert signed_by("--identity-token", timed(**{name: 3.0})) == "https://alice.example"
+
+
+@pytest.mark.parametrize(
+    ("times", "code"),
+    [
+        ({"nbf": 3600.0}, "token-not-yet-valid"),
+        ({"iat": 3600.0}, "token-not-yet-valid"),
+        ({"nbf": 3600.0, "exp": 7200.0}, "token-not-yet-valid"),
+        ({"exp": -1.0}, "token-expired"),
+        ({"exp": -3600.0}, "token-expired"),
+        ({"nbf": -7200.0, "iat": -7200.0, "exp": -3600.0}, "token-expired"),
+        ({"nbf": "soon"}, "token-malformed"),
+        ({"nbf": "1"}, "token-malformed"),
+        ({"nbf": [1]}, "token-malformed"),
+        ({"exp": "99999999999"}, "token-malformed"),
+        ({"aud": "somebody else"}, "token-audience"),
+    ],
+)
+def test_a_token_of_another_time_is_called_what_it_is(signed_by, timed, times, code):
+    assert signed_by("--identity-token", timed(**times)) == code
