@@ -34,7 +34,6 @@ _FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 _UNNAMED = os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _IN_PLACE = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-_PRIVATE = 0o600
 
 
 class Output(Protocol):
@@ -124,10 +123,8 @@ def sync_folder(path: Path) -> None:
         OSError: it can, and fails.
     """
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
+    with _closing(fd):
         sync(fd)
-    finally:
-        os.close(fd)
 
 
 def sync(fd: int) -> None:
@@ -186,12 +183,12 @@ class _File:
         self._check_existing(trusted=trusted)
         # Without a name, so that nobody sees it, and nothing of it is left when we are killed.
         with _allowed_to_lack():
-            self._unnamed = os.open(".", _UNNAMED, _PRIVATE, dir_fd=self._folder)
+            self._unnamed = os.open(".", _UNNAMED, self._mode, dir_fd=self._folder)
         if self._unnamed is not None:
-            _fill(self._unnamed, bytes(size))
+            _fill(self._unnamed, bytes(size), self._mode)
             return
-        with self._temporary() as (_, fd):  # not kept: others may take it for a part of a model
-            _fill(fd, bytes(size))
+        with self._temporary(bytes(size)):
+            pass  # not kept: others may take it for a part of a model
 
     def write(self, data: bytes) -> None:
         with _translated(self._path):
@@ -205,10 +202,8 @@ class _File:
                         raise
         with suppress(OSError):  # it is there, even if it may be gone after a power failure
             fd = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._folder)
-            try:
+            with _closing(fd):
                 os.fsync(fd)
-            finally:
-                os.close(fd)
 
     def close(self) -> None:
         if self._unnamed is not None:
@@ -251,8 +246,7 @@ class _File:
             self._rename(temporary)
 
     def _rename_temporary(self, data: bytes) -> None:
-        with self._temporary() as (temporary, fd):
-            _fill(fd, data, self._mode)
+        with self._temporary(data) as temporary:
             if self._overwrite:
                 self._rename(temporary)
                 return
@@ -264,7 +258,7 @@ class _File:
                 self._claim_and_rename(temporary)
 
     def _claim_and_rename(self, temporary: str) -> None:
-        os.close(os.open(self._name, _NEW, _PRIVATE, dir_fd=self._folder))
+        os.close(os.open(self._name, _NEW, self._mode, dir_fd=self._folder))
         try:
             self._rename(temporary)
         except BaseException:
@@ -276,14 +270,13 @@ class _File:
         flags = _IN_PLACE | (os.O_TRUNC if self._overwrite else os.O_EXCL)
         fd = os.open(self._name, flags, self._mode, dir_fd=self._folder)
         try:
-            _write_all(fd, data)
-            sync(fd)
+            with _closing(fd):
+                _write_all(fd, data)
+                sync(fd)
         except BaseException:
             if not self._overwrite:
                 os.unlink(self._name, dir_fd=self._folder)
             raise
-        finally:
-            os.close(fd)
 
     def _rename(self, temporary: str) -> None:
         os.replace(temporary, self._name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
@@ -294,14 +287,14 @@ class _File:
         return f".{start}.{secrets.token_hex(8)}.tmp"
 
     @contextmanager
-    def _temporary(self) -> Iterator[tuple[str, int]]:
+    def _temporary(self, data: bytes) -> Iterator[str]:
+        """Give the name of a file with `data`, which is removed unless it is renamed."""
         name = self._temporary_name()
-        fd = os.open(name, _NEW, _PRIVATE, dir_fd=self._folder)
-        try:
-            with self._removed(name):
-                yield name, fd
-        finally:
-            os.close(fd)
+        fd = os.open(name, _NEW, self._mode, dir_fd=self._folder)
+        with self._removed(name):
+            with _closing(fd):  # some can neither rename nor remove a file that is open
+                _fill(fd, data, self._mode)
+            yield name
 
     @contextmanager
     def _removed(self, name: str) -> Iterator[None]:
@@ -331,15 +324,25 @@ def _opened_folder(path: Path, untrusted: Path | None) -> tuple[int, str]:
     return fd, path.name
 
 
-def _fill(fd: int, data: bytes, mode: int = _PRIVATE) -> None:
+def _fill(fd: int, data: bytes, mode: int) -> None:
     """Make `data` all that the new file behind `fd` has, on the disk."""
     os.lseek(fd, 0, os.SEEK_SET)
     _write_all(fd, data)
-    os.ftruncate(fd, len(data))
-    if mode != _PRIVATE:
+    found = os.fstat(fd)
+    if found.st_size != len(data):
+        os.ftruncate(fd, len(data))
+    if stat.S_IMODE(found.st_mode) != mode:
         with _allowed_to_lack():  # some have no permissions of files
             os.fchmod(fd, mode)
     sync(fd)
+
+
+@contextmanager
+def _closing(fd: int) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        os.close(fd)
 
 
 def _write_all(fd: int, data: bytes) -> None:

@@ -316,6 +316,7 @@ def lacking(monkeypatch):
         ("tmpfile", "link"),
         ("tmpfile", "link", "fsync", "fchmod"),
         ("tmpfile", "link", "fsync", "fchmod", "replace"),
+        ("tmpfile", "link", "fsync", "fchmod", "replace", "ftruncate"),
         ("tmpfile", "replace"),
     ],
     ids="-".join,
@@ -332,6 +333,33 @@ def test_a_file_is_written_whatever_the_file_system_lacks(
         assert names(tmp_path) == ({"bundle"} if overwrite else set())
         output.write(b"new")
     assert (path.read_bytes(), names(tmp_path)) == (b"new", {"bundle"})
+
+
+@pytest.mark.parametrize("calls", [("tmpfile", "link"), ("tmpfile", "link", "replace")])
+@pytest.mark.parametrize("overwrite", [True, False])
+def test_files_that_are_open_need_not_be_renamed_or_removed(
+    tmp_path, lacking, monkeypatch, calls, overwrite
+):
+    """FUSE without renames and SMB do neither."""
+    path = tmp_path / "bundle"
+    if overwrite:
+        path.write_bytes(b"old")
+    lacking(errno.EPERM, *calls)
+    for name in ("unlink", "replace"):
+        monkeypatch.setattr(os, name, closed_files_only(getattr(os, name)))
+    outputs.write(path, b"new", overwrite=overwrite)
+    assert (path.read_bytes(), names(tmp_path)) == (b"new", {"bundle"})
+
+
+def closed_files_only(really):
+    def call(path, *more, **options):
+        own = Path("/proc/self/fd")
+        opened = {one.readlink() for one in own.iterdir() if one.exists()}
+        folder = own / str(options.get("dir_fd", options.get("src_dir_fd")))
+        assert folder.readlink() / path not in opened, "the file would stay"
+        return really(path, *more, **options)
+
+    return call
 
 
 @pytest.mark.parametrize("calls", [("tmpfile", "link"), ("tmpfile", "link", "replace")])
