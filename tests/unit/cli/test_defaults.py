@@ -7,6 +7,7 @@ from itertools import product
 from pathlib import Path
 
 import pytest
+from in_process import invoke
 
 from modelseal.cli import _defaults
 from modelseal.cli._defaults import SIGN_AS, SIGNER, TRUST, add_defaults, apply_defaults
@@ -291,7 +292,7 @@ def test_the_page_has_every_variable_and_key():
         assert any(all(f"`{name}`" in row for name in names) for row in rows), setting.name
 
 
-def test_an_empty_flag_is_a_value(verify):
-    options = verify("--trusted-root", "", MODELSEAL_TRUSTED_ROOT="root.json")
-    assert options.trusted_root == ""
-    assert verify("--trusted-root", "", MODELSEAL_TRUST_CONFIG="config").trust_config is None
+@pytest.mark.parametrize("variable", ["MODELSEAL_TRUSTED_ROOT", "MODELSEAL_TRUST_CONFIG"])
+def test_an_empty_flag_is_not_filled_from_elsewhere(variable):
+    done = invoke("verify", "model", "--trusted-root", "", env={variable: "root.json"})
+    assert (done.exit_code, "--trusted-root is empty. [empty-value]" in done.stderr) == (2, True)
