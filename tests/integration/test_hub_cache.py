@@ -10,6 +10,7 @@ import hub
 import pytest
 
 import modelseal
+from modelseal.admission.discover import discover
 from modelseal.errors import FormatError, PolicyRefused
 from modelseal.formats import bundle, intoto, oms
 from modelseal.servers.mlserver import VerifiedModelRepository
@@ -83,7 +84,9 @@ def test_a_plain_copy_verifies_with_the_same_bundle(instance, downloaded, tmp_pa
     check_loads(instance, copy)
 
 
-def test_a_model_signed_before_it_was_uploaded(instance, tmp_path, cache):
+@pytest.fixture
+def uploaded(instance, tmp_path, cache):
+    """Return a snapshot whose bundle came with it, made of plain files."""
     plain = tmp_path / "plain"
     for name, data in FILES.items():
         (plain / name).parent.mkdir(parents=True, exist_ok=True)
@@ -91,11 +94,26 @@ def test_a_model_signed_before_it_was_uploaded(instance, tmp_path, cache):
     signed = sign(instance, plain)
     assert not manifest_in(signed.bundle).serialization.allow_symlinks
     with hub.serving("org/digits", FILES | {"model.sig": signed.bundle.read_bytes()}) as served:
-        snapshot = served.download(cache)
+        return served.download(cache)
 
-    assert (snapshot / "model.sig").is_symlink()
-    assert verify(instance, snapshot)
-    check_loads(instance, snapshot)
+
+def test_a_model_signed_before_it_was_uploaded(instance, uploaded):
+    assert (uploaded / "model.sig").is_symlink()
+    assert verify(instance, uploaded)
+    check_loads(instance, uploaded)
+
+
+def test_a_model_that_was_signed_before_is_signed_by_others_too(instance, uploaded):
+    sign(instance, uploaded, add=True)
+    two = modelseal.verify_all([uploaded], **signer(instance))
+    assert all(two)
+    first, second = (manifest_in(uploaded / name) for name in ("model.sig", "model.sig.2"))
+    assert (first.resources, first.serialization) == (second.resources, second.serialization)
+
+
+def test_all_models_of_a_cache(instance, downloaded, cache):
+    sign(instance, downloaded)
+    assert discover(cache) == [downloaded]
 
 
 def test_a_folder_and_a_file_of_a_snapshot(instance, downloaded):

@@ -5,6 +5,7 @@ Source: huggingface_hub 0.8 to 2.4, `file_download.py` and `utils/_shared_blobs.
 
     CACHE/models--ORG--NAME/snapshots/COMMIT/FILE    a link to ../../blobs/HASH
     CACHE/models--ORG--NAME/blobs/HASH               a file, or a link to ../../blobs/XX/XET_HASH
+    CACHE/models--ORG--NAME/refs, trees              which commits there are, and their files
     CACHE/blobs/XX/XET_HASH                          a file that several repositories share
 """
 
@@ -43,7 +44,7 @@ def own_names(folder: str, inner: Collection[str]) -> frozenset[str]:
     None unless they are called like a repository, or a cache of some.
     """
     if _REPOSITORY.fullmatch(folder) and "snapshots" in inner:
-        return frozenset({_BLOBS, "refs"})
+        return frozenset({_BLOBS, "refs", "trees"})
     if any(_REPOSITORY.fullmatch(name) for name in inner):
         return frozenset({_BLOBS, "version.txt", "CACHEDIR.TAG"})
     return frozenset()

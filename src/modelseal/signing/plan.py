@@ -112,11 +112,30 @@ def make(
         cache.save()
     kind: Kind = "oms" if is_folder or way.files_as_models else "artifact"
     if kind == "oms":
+        found = _linked_as(first.path, found, way) if place != first else found
         message = _statement(path, found)
     plan = Plan(path, place, found, kind, message, tuple(sorted(contents.pointers)))
     if place != first:
         _check_same(first.path, plan)
     return plan
+
+
+def _linked_as(first: Path, found: oms.Manifest, way: Way) -> oms.Manifest:
+    """Return `found` with what the bundle `first` records of links, so that the two count together.
+
+    That is for the links of a hub's cache, which are followed whatever is recorded: a model may
+    have been signed before it was uploaded.
+    """
+    how = found.serialization
+    if how.allow_symlinks == way.serialization.allow_symlinks:
+        return found
+    signed = claimed(_read(first))[1]
+    links = signed.serialization.allow_symlinks
+    return found._replace(serialization=how._replace(allow_symlinks=links))
+
+
+def _read(bundle: Path) -> bundle_format.Bundle:
+    return bundle_format.parse(tree.read(bundle, bundle_format.LIMIT, "bundle"))
 
 
 def _subject(path: Path) -> str:
@@ -211,8 +230,7 @@ def _check_same(first: Path, plan: Plan) -> None:
     Raises:
         UsageError: it does not, so the two signatures would never count together.
     """
-    parsed = bundle_format.parse(tree.read(first, bundle_format.LIMIT, "bundle"))
-    found = plan.manifest
+    parsed, found = _read(first), plan.manifest
     if plan.kind == "artifact":  # whose name is not signed
         same = _is_same_artifact(parsed, plan)
     else:
