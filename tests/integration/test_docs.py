@@ -92,6 +92,21 @@ def test_diff_page(tmp_path, environment):
     assert "believed unchecked" in rest.stderr
 
 
+def test_model_folders_page(tmp_path, environment):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "weights.bin").write_bytes(b"weights")
+    (script,) = blocks("model-folders.md", "sh")
+    typed = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script], cwd=tmp_path, env=environment,
+        capture_output=True, text=True, timeout=PATIENCE, check=False,
+    )  # fmt: skip
+
+    assert typed.returncode == 0, typed.stderr
+    assert "Every signed file is intact" in typed.stdout
+    assert typed.stdout.splitlines()[-1].startswith("OK model")
+    assert "'.DS_Store'" in typed.stderr
+
+
 def test_policy_page(tmp_path, environment):
     script = "\n".join(blocks("policy.md", "sh"))
     typed = subprocess.run(
