@@ -8,14 +8,21 @@ import os
 import tempfile
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelseal.admission import source
-from modelseal.errors import FormatError
-from modelseal.formats import oms
+from modelseal.admission.admit import admit
+from modelseal.admission.check import check
+from modelseal.errors import FormatError, PolicyRefused
+from modelseal.formats import intoto, oms
 from modelseal.model import manifest, scope, tree
 from modelseal.model.diff import ManifestDiff, compare
+from modelseal.policy.rules import Policy
+from modelseal.policy.signers import AcceptedKey
+from modelseal.signing.signers.key import KeySigner
+from modelseal.verification.verifier import Verifier
 
 PARTS = st.sampled_from(
     ["a", "b.bin", ".git", ".gitattributes", "model.sig", "model.sig.2", ".DS_Store", "x.oms.sig",
@@ -106,7 +113,7 @@ def test_verification_in_place_and_admission_agree(case):
         )
         verdict = outcome(in_place, model, signed, which)
         assert outcome(admitted, model, signed, which, into) == verdict
-        copies = {p.relative_to(into).as_posix() for p in into.rglob("*") if not p.is_dir()}
+        copies = files_in(into)
         assert copies <= signed.file_names()
         if isinstance(verdict, ManifestDiff) and not verdict:
             assert copies == signed.file_names()
@@ -118,6 +125,42 @@ def check_copies(into: Path, copies: set[str], signed: oms.Manifest) -> None:
     found = [r for name in copies for r in resources(name, (into / name).read_bytes(), how)]
     assert tuple(sorted(found)) == signed.resources
     assert not any((into / name).is_symlink() for name in copies)
+
+
+KEY = ec.generate_private_key(ec.SECP256R1())
+VERIFIER = Verifier()
+
+
+@settings(max_examples=150)
+@given(cases())
+def test_the_commands_agree_on_models_that_were_signed(case):
+    """From the bundle on, as `verify`, `load` and the servers go."""
+    entries, signed, patterns = case
+    if not signed.resources:
+        return
+    policy = Policy.for_signers([AcceptedKey("key", KEY.public_key())], ignore_unsigned=patterns)
+    with tempfile.TemporaryDirectory() as name:
+        model, store, bundle = (Path(name) / one for one in ("model", "store", "bundle"))
+        write(model, entries)
+        statement = oms.to_statement(signed, "model")
+        bundle.write_bytes(KeySigner(KEY).statement(intoto.to_bytes(statement)))
+
+        verdict = check(model, policy, VERIFIER, bundle)
+        try:
+            snapshot = admit(model, policy, VERIFIER, store, bundle=bundle)
+        except PolicyRefused as refused:
+            other = refused.verdict
+        else:
+            other = snapshot.verdict
+            assert files_in(snapshot.path) == signed.file_names()
+            check_copies(snapshot.path, set(signed.file_names()), signed)
+        assert (other.status, other.code) == (verdict.status, verdict.code)
+        # What is missing or not signed is told before a file is read, so changes may not be.
+        assert (other.diff.added, other.diff.missing) == (verdict.diff.added, verdict.diff.missing)
+
+
+def files_in(folder: Path) -> set[str]:
+    return {p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir()}
 
 
 @settings(max_examples=300)
