@@ -64,7 +64,7 @@ def test_no_other_run_is_taken_for_the_release(signer, wanted):
 def test_no_pattern_can_be_written_that_covers_every_owner():
     for pattern in (Glob("https://github.com/*"), Regex("https://github\\.com/.*")):
         with pytest.raises(UsageError, match="loose-pattern"):
-            AcceptedIdentity("ci", pattern, GITHUB)
+            AcceptedIdentity("ci", pattern, GITHUB).check()
 
 
 def test_a_name_that_was_chosen_to_be_slow_is_not():

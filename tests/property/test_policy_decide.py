@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import combinations, product
 from typing import NamedTuple
@@ -189,7 +188,7 @@ def test_a_revocation_never_accepts_more(world, rule, revoked, more):
 def test_a_signer_less_never_accepts_more(world, rule, data):
     assume(len(rule.signers) > rule.threshold)
     gone = data.draw(some(rule.signers))
-    fewer = replace(rule, signers=tuple(name for name in rule.signers if name != gone))
+    fewer = rule._replace(signers=tuple(name for name in rule.signers if name != gone))
     if holds(world.verdict(policy_of(fewer))):
         assert holds(world.verdict(policy_of(rule)))
 
@@ -197,7 +196,7 @@ def test_a_signer_less_never_accepts_more(world, rule, data):
 @settings(max_examples=100)
 @given(worlds, rules(), st.data())
 def test_a_higher_threshold_never_accepts_more(world, rule, data):
-    higher = replace(rule, threshold=data.draw(st.integers(rule.threshold, len(rule.signers))))
+    higher = rule._replace(threshold=data.draw(st.integers(rule.threshold, len(rule.signers))))
     if holds(world.verdict(policy_of(higher))):
         assert holds(world.verdict(policy_of(rule)))
 
@@ -232,7 +231,7 @@ def test_only_the_order_of_rules_matters(world, rule, revoked, random):
         random.shuffle(one)
     shuffled = Policy(
         signers=tuple(signers),
-        rules=(replace(rule, signers=tuple(names)),),
+        rules=(rule._replace(signers=tuple(names)),),
         revoked=tuple(reversed(revoked)),
     )
     before = world.verdict(policy_of(rule, revoked=tuple(revoked)))
@@ -242,17 +241,17 @@ def test_only_the_order_of_rules_matters(world, rule, revoked, random):
 
 @given(worlds, rules(), rules(), rules())
 def test_the_first_rule_that_covers_the_model_decides_alone(world, other, rule, later):
-    other = replace(other, models=("n", "m?", "M"))
+    other = other._replace(models=("n", "m?", "M"))
     assert world.verdict(policy_of(other, rule, later)) == world.verdict(policy_of(rule))
 
 
 @given(worlds, rules())
 def test_a_warning_changes_the_outcome_and_not_the_record(world, rule):
-    enforced = world.verdict(policy_of(replace(rule, mode="enforce")))
-    warned = world.verdict(policy_of(replace(rule, mode="warn")))
+    enforced = world.verdict(policy_of(rule._replace(mode="enforce")))
+    warned = world.verdict(policy_of(rule._replace(mode="warn")))
     if enforced.status == "refused":
         assert (warned.status, warned.warned) == ("accepted", True)
-    assert replace(warned, status=enforced.status, warned=False) == enforced
+    assert warned.replace(status=enforced.status, warned=False) == enforced
 
 
 WAYS = ((), ("x",), ("y",), ("x", "y"))  # to leave out files

@@ -119,9 +119,13 @@ def policies(draw):
 
 @given(policies())
 def test_what_is_printed_is_read_back(policy):
-    assert document.parse(printed.to_toml(policy), Path("/elsewhere")) == policy
     as_json = json.dumps(printed.to_dict(policy))
-    assert document.parse(as_json, Path("/elsewhere")) == policy
+    for text in (printed.to_toml(policy), as_json):
+        again = document.parse(text, Path("/elsewhere"))
+        assert again == policy
+        # Tuples of different kinds are equal.
+        assert list(map(type, again.signers)) == list(map(type, policy.signers))
+        assert printed.to_dict(again) == printed.to_dict(policy)
 
 
 @given(policies())
@@ -201,6 +205,7 @@ def test_a_pattern_is_refused_or_begins_with_an_owner(text):
     for make in (Glob, Regex):
         try:
             signer = AcceptedIdentity("x", make(text), "https://issuer.example")
+            signer.check()
         except UsageError:
             continue
         assert signer.identity.literal.count("/") >= 4

@@ -4,11 +4,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from modelseal.admission import source
 from modelseal.admission.road import Compared, judge
 from modelseal.model import manifest, names
 from modelseal.model.diff import compare
@@ -48,7 +46,7 @@ def check(
     if cache is not None and verdict:
         message = f"{cache.unread} of the files were not read: they look as when last signed"
         checks = (*checks, Check(STAT_CACHE, passed=True, detail=message))
-    return replace(verdict, model=names.text(path), checks=checks)
+    return verdict.replace(model=names.text(path), checks=checks)
 
 
 def differences(
@@ -68,5 +66,7 @@ def differences(
     contents = None
     if agreed.agreement.rule.formats and not diff:
         scope = agreed.scope if agreed.is_folder else EVERYTHING
+        from modelseal.admission import source  # noqa: PLC0415 - only for rules about formats
+
         contents = source.formats(agreed.path, scope, folder=agreed.is_folder)
     return Compared(diff, actual.ignored_unsigned, contents)

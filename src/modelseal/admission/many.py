@@ -65,7 +65,7 @@ def check_one(
     except ModelSealError as error:
         failed = Check("model", passed=False, detail=error.message)
         return Verdict(
-            "undecided", str(path), error.code, error.message, error.hint, (failed,),
+            "undecided", str(path), error.code, error.message, error.hint, checks=(failed,),
             trust=verifier.source,
         )  # fmt: skip
 

@@ -7,7 +7,6 @@ files compared: read where they are, or copied into the store, which is the call
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from modelseal.errors import ModelSealError, Unverified, UsageError, shown
@@ -149,7 +148,7 @@ class _Verdicts:
         refusal = self._agree()
         if not isinstance(refusal, Verdict):  # unreachable: agreements were compared
             raise TypeError("no verdict")
-        return replace(refusal, trust=refusal.trust or source)
+        return refusal.replace(trust=refusal.trust or source)
 
     def _agree(self) -> tuple[Agreement, ...] | Verdict:
         case = self._case

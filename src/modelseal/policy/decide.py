@@ -11,13 +11,13 @@ better.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from modelseal.errors import ModelSealError, Undecided, shown
 from modelseal.policy import reasons
 from modelseal.policy.counting import agreed_since, agreed_until, count
-from modelseal.policy.verdict import NOTE, Check, Verdict, left_out
+from modelseal.policy.signers import AcceptedAuthority
+from modelseal.policy.verdict import NOTE, Check, Verdict, left_out, listed, named
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from modelseal.policy.rules import Policy, Rule
     from modelseal.policy.signers import AcceptedSigner
     from modelseal.policy.verdict import Status
+    from modelseal.trust.signer import Signer
     from modelseal.verification.authentic import Authentic, Kind
 
 
@@ -39,8 +40,7 @@ class Refused(NamedTuple):
     error: ModelSealError
 
 
-@dataclass(frozen=True)
-class Agreement:
+class Agreement(NamedTuple):
     """Signatures over the same files that are enough for `rule`.
 
     `manifest` is what they are over, with what all of them left out: what one of them signed none
@@ -130,26 +130,25 @@ def decide(
         reason = reasons.formats(agreement.manifest, contents, rule.formats)
     checks = agreement.checks
     if unsigned:
-        detail = f"not signed and ignored, as the rule allows: {reasons.listed(unsigned)}"
+        detail = f"not signed and ignored, as the rule allows: {listed(unsigned)}"
         checks = (*checks, Check(NOTE, passed=True, detail=detail))
     verdict = Verdict(
-        "accepted", agreement.model, "accepted", _signed_by(signatures), "", checks, diff,
-        signatures, agreement.manifest, signatures[0].trust, agreement.until,
+        "accepted", agreement.model, "accepted", _signed_by(signatures),
+        checks=checks, diff=diff, signatures=signatures, manifest=agreement.manifest,
+        trust=signatures[0].trust, until=agreement.until,
     )  # fmt: skip
     if reason is not None:
         failed = Check(reason.check, passed=False, detail=reason.message)
-        return _warned(
-            replace(
-                verdict, status="refused", code=reason.code, message=reason.message,
-                hint=reason.hint, checks=(*checks, failed),
-            ),
-            rule,
+        verdict = verdict.replace(
+            status="refused", code=reason.code, message=reason.message, hint=reason.hint,
+            checks=(*checks, failed),
         )  # fmt: skip
+        return _warned(verdict, rule)
     amount = len(agreement.manifest.resources)
     fine = [Check("files", passed=True, detail=f"{amount} as signed")]
     if rule.formats:
         fine.append(Check("formats", passed=True, detail=", ".join(rule.formats)))
-    return replace(verdict, checks=(*checks, *fine))
+    return verdict.replace(checks=(*checks, *fine))
 
 
 class _Judge:
@@ -224,8 +223,8 @@ def _agreement(
     checks = [*_signed(signatures), _rule_check(rule)]
     for one in signatures:
         names = [signer for signer in accepted if signer.accepts(one.signer)]
-        checks.append(Check("signer", passed=True, detail=reasons.accepted(one.signer, names)))
-        checks += reasons.notes_on(names)
+        checks.append(Check("signer", passed=True, detail=_accepted_as(one.signer, names)))
+        checks += _notes_on(names)
     if rule.threshold > 1:
         said = f"{count(signatures, accepted)} signed the same files, of {rule.threshold} needed"
         checks.append(Check("threshold", passed=True, detail=said))
@@ -248,7 +247,7 @@ def _refused(
     checks = [*_signed(signatures), *([] if rule is None else [_rule_check(rule)])]
     checks.append(Check(reason.check, passed=False, detail=reason.message))
     return Verdict(
-        "refused", model, reason.code, reason.message, reason.hint, (*checks, *others),
+        "refused", model, reason.code, reason.message, reason.hint, checks=(*checks, *others),
         signatures=tuple(signatures), manifest=first.manifest, trust=first.trust,
     )  # fmt: skip
 
@@ -258,42 +257,62 @@ def _nothing_holds(
 ) -> Verdict:
     """Return the verdict when no bundle holds: why the first of them does not."""
     if not refused:
-        reason = reasons.unsigned(model)
-        check = Check(reason.check, passed=False, detail=reason.message)
-        return Verdict("refused", model, reason.code, reason.message, reason.hint, (check,))
+        return _for(reasons.unsigned(model), model, ())
     if rule is not None and rule.threshold > 1 and all(one.bundle for one in refused):
-        return _too_few_hold(model, refused, rule)
+        return _for(reasons.too_few((), rule.threshold), model, refused)
     (_, error), *rest = refused
     status: Status = "undecided" if isinstance(error, Undecided) else "refused"
     check = Check("signature", passed=False, detail=error.message)
     others = (_not_counted(one.bundle, one.error.message) for one in rest)
     known = policy.accepted_by(rule) if rule else ()
     hint = reasons.with_known(error.hint, error.code, known)
-    return Verdict(status, model, error.code, error.message, hint, (check, *others))
+    return Verdict(status, model, error.code, error.message, hint, checks=(check, *others))
 
 
-def _too_few_hold(model: str, refused: Sequence[Refused], rule: Rule) -> Verdict:
-    reason = reasons.too_few((), rule.threshold)
+def _for(reason: Reason, model: str, refused: Sequence[Refused]) -> Verdict:
+    """Return the refusal for a `reason` that is not about one signature."""
     check = Check(reason.check, passed=False, detail=reason.message)
     others = (_not_counted(one.bundle, one.error.message) for one in refused)
-    return Verdict("refused", model, reason.code, reason.message, reason.hint, (check, *others))
+    return Verdict(
+        "refused", model, reason.code, reason.message, reason.hint, checks=(check, *others)
+    )
 
 
 def _warned(verdict: Verdict, rule: Rule | None) -> Verdict:
     """Return the verdict, which is a yes if the rule only warns; nothing else of it changes."""
     if rule is None or rule.mode != "warn" or verdict.status != "refused":
         return verdict
-    return replace(verdict, status="accepted", warned=True)
+    return verdict.replace(status="accepted", warned=True)
 
 
 def _signed(signatures: Sequence[Authentic]) -> list[Check]:
     checks = []
     for one in signatures:
-        by = f"signed by {reasons.named(one.signer)}"
+        by = f"signed by {named(one.signer)}"
         detail = f"{shown(one.bundle)}: {by}" if len(signatures) > 1 and one.bundle else by
         checks.append(Check("signature", passed=True, detail=detail))
         checks += [Check(NOTE, passed=True, detail=note) for note in one.notes]
     return checks
+
+
+def _accepted_as(signer: Signer, entries: Sequence[AcceptedSigner]) -> str:
+    """Return what of the signer was compared with the policy."""
+    names = ", ".join(f"'{shown(one.name)}' ({shown(str(one))})" for one in entries)
+    return f"{named(signer)} is accepted as {names}"
+
+
+def _notes_on(entries: Sequence[AcceptedSigner]) -> list[Check]:
+    """Return notes on what nobody said about these signers."""
+    return [
+        Check(
+            NOTE,
+            passed=True,
+            detail=f"nobody said whose certificate is wanted: '{shown(one.name)}' is everybody "
+            "whom the CA certifies (--certificate-subject, certificate_subject)",
+        )
+        for one in entries
+        if isinstance(one, AcceptedAuthority) and one.subject is None
+    ]
 
 
 def _rule_check(rule: Rule) -> Check:
@@ -306,7 +325,7 @@ def _not_counted(bundle: str, message: str) -> Check:
 
 
 def _signed_by(signatures: Sequence[Authentic]) -> str:
-    names = list({one.signer.who: reasons.named(one.signer) for one in signatures}.values())
+    names = list({one.signer.who: named(one.signer) for one in signatures}.values())
     if len(names) == 1:
         return f"Signed by {names[0]}."
     return f"Signed by {len(names)}: {', '.join(names)}."

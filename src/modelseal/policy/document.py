@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 LIMIT = 1024 * 1024  # bytes
 _PEM = "-----BEGIN "
 T = TypeVar("T")
+C = TypeVar("C", Rule, Revocation)
 
 # How a signer can be named, and the further keys that go with it.
 _PATTERNS: dict[str, Callable[[str], str | Glob | Regex]] = {
@@ -141,9 +142,11 @@ class _Builder:
             if "signer" in revocation:
                 self._reader.check_name(revocation["signer"], known, ("revoked", number), "signer")
 
-    def _each(self, kind: Callable[..., T], found: dict[str, Any], name: str) -> tuple[T, ...]:
-        tables = enumerate(found.get(name, ()))
-        return tuple(self._made((name, number), None, kind, **table) for number, table in tables)
+    def _each(self, kind: Callable[..., C], found: dict[str, Any], name: str) -> tuple[C, ...]:
+        values = tuple(kind(**table) for table in found.get(name, ()))
+        for number, value in enumerate(values):
+            self._made((name, number), None, value.check)
+        return values
 
     def _signer(self, name: str, table: dict[str, Any]) -> AcceptedSigner:
         place = ("signers", name)
@@ -180,15 +183,18 @@ class _Builder:
             issuer = issuer or ISSUERS[platform]
             run = table[platform]
             workflow = self._made(place, platform, Workflow, platform=platform, **run)
-        identity = None
-        for key in table.keys() & _PATTERNS:
-            identity = self._made(place, key, _PATTERNS[key], table[key])
+        named_by = next((key for key in _PATTERNS if key in table), None)
+        identity: str | Glob | Regex | None = None
+        if named_by is not None:
+            identity = self._made(place, named_by, _PATTERNS[named_by], table[named_by])
         if identity is None and workflow is None:
             kinds = ", ".join((*_PATTERNS, *PLATFORMS, "public_key, certificate_chain"))
             raise self._reader.error(place, None, f"[signers.{shown(name)}] has none of {kinds}")
         if not issuer:
             raise self._reader.error(place, None, f"[signers.{shown(name)}] has no 'issuer'")
-        return self._made(place, None, AcceptedIdentity, name, identity, issuer, workflow)
+        signer = AcceptedIdentity(name, identity, issuer, workflow)
+        self._made(place, named_by, signer.check)
+        return signer
 
     def _read(
         self, place: Place, key: str, table: dict[str, Any], parse: Callable[[bytes], T]

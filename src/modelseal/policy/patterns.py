@@ -59,6 +59,15 @@ class Glob:
             )
         return len(tokens) in states
 
+    def check_owned(self) -> None:
+        """Check that the pattern begins with a literal scheme, host and owner.
+
+        Raises:
+            UsageError: it does not, so it could cover strangers ("loose-pattern").
+        """
+        if not _OWNED.match(self.literal):
+            raise _loose(self.text, "Write them out, as in https://github.com/acme/models/*")
+
     def __str__(self) -> str:
         return self.text
 
@@ -129,6 +138,16 @@ class Regex:
             return False
         return _compiled(self._whole).isinstance_python(text)
 
+    def check_owned(self) -> None:
+        """Check that the pattern begins with a literal scheme, host and owner.
+
+        Raises:
+            UsageError: it does not, so it could cover strangers ("loose-pattern").
+        """
+        if not _OWNED.match(self.literal):
+            example = r"https://github\.com/acme/.*"
+            raise _loose(self.text, f"Write them out, with a backslash before each dot: {example}")
+
     def __str__(self) -> str:
         return self.text
 
@@ -151,21 +170,11 @@ def _compiled(pattern: str) -> SchemaValidator:
         raise UsageError("bad-pattern", message, "The syntax is that of RE2.") from error
 
 
-def check_owned(pattern: Glob | Regex) -> None:
-    """Check that `pattern` begins with a literal scheme, host and owner.
-
-    Raises:
-        UsageError: it does not, so it could cover strangers ("loose-pattern").
-    """
-    if _OWNED.match(pattern.literal):
-        return
-    hint = "Write them out, as in https://github.com/acme/models/*"
-    if isinstance(pattern, Regex):
-        hint = r"Write them out, with a backslash before each dot: https://github\.com/acme/.*"
+def _loose(text: str, hint: str) -> UsageError:
     message = (
-        f"The pattern '{shown(pattern.text)}' must begin with a literal scheme, host and owner, "
+        f"The pattern '{shown(text)}' must begin with a literal scheme, host and owner, "
         "each followed by what separates it from the next."
     )
-    if "@" in pattern.text and "://" not in pattern.text:
+    if "@" in text and "://" not in text:
         hint = "An e-mail address is one person: give each of them as a signer of their own."
-    raise UsageError("loose-pattern", message, hint)
+    return UsageError("loose-pattern", message, hint)

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from modelseal.errors import shown
 from modelseal.policy.rules import EXPECTED, version_digests
-from modelseal.policy.signers import AcceptedAuthority, AcceptedIdentity
-from modelseal.policy.verdict import NOTE, Check
-from modelseal.policy.workflows import CLAIMS
+from modelseal.policy.signers import AcceptedIdentity
+from modelseal.policy.verdict import NAMED, listed, named
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime, timedelta
 
     from modelseal.formats.oms import Manifest
@@ -22,9 +21,7 @@ if TYPE_CHECKING:
     from modelseal.trust.signer import Signer
     from modelseal.verification.authentic import Authentic
 
-_OF_A_RUN = {"source-repository-uri", "build-config-uri", "source-repository-ref", *CLAIMS.values()}
 _BY_ANOTHER_KEY = {"key-mismatch", "signature-invalid", "untrusted-certificate"}
-_NAMED = 3  # accepted signers, or paths, named in a sentence
 
 
 class Reason(NamedTuple):
@@ -54,8 +51,8 @@ def stranger(found: Signer, accepted: Sequence[AcceptedSigner]) -> Reason:
         (expected,) = accepted
         if isinstance(expected, AcceptedIdentity):
             return _other_identity(found, expected)
-    names = ", ".join(shown(str(one)) for one in accepted[:_NAMED])
-    more = f" and {len(accepted) - _NAMED} more" if len(accepted) > _NAMED else ""
+    names = ", ".join(shown(str(one)) for one in accepted[:NAMED])
+    more = f" and {len(accepted) - NAMED} more" if len(accepted) > NAMED else ""
     message = f"The signer {named(found)} is none of the accepted ones: {names}{more}."
     hint = "Add the signer to the rule only if you know who it is."
     return Reason("signer", "signer-not-accepted", message, hint)
@@ -77,7 +74,9 @@ def _other_identity(found: Signer, expected: AcceptedIdentity) -> Reason:
 
 def _other_run(found: Signer, expected: AcceptedIdentity) -> Reason:
     """Return the reason when the claims of a certificate are not those of the workflow."""
-    said = ", ".join(f"{name} {shown(value)}" for name, value in found.claims if name in _OF_A_RUN)
+    from modelseal.policy.workflows import ALL_CLAIMS  # noqa: PLC0415 - only where there are some
+
+    said = ", ".join(f"{name} {shown(value)}" for name, value in found.claims if name in ALL_CLAIMS)
     message = (
         f"The signer {named(found)} is not a run of {shown(str(expected.workflow))}: its "
         f"certificate says {said or 'nothing about a workflow'}."
@@ -101,8 +100,8 @@ def with_known(hint: str, code: str, known: Sequence[AcceptedSigner]) -> str:
 
 
 def _all_named(signers: Sequence[AcceptedSigner]) -> str:
-    names = ", ".join(f"'{shown(one.name)}', {shown(str(one))}" for one in signers[:_NAMED])
-    return f"{names} and {len(signers) - _NAMED} more" if len(signers) > _NAMED else names
+    names = ", ".join(f"'{shown(one.name)}', {shown(str(one))}" for one in signers[:NAMED])
+    return f"{names} and {len(signers) - NAMED} more" if len(signers) > NAMED else names
 
 
 def revoked(signature: Authentic, revocation: Revocation) -> Reason:
@@ -209,41 +208,10 @@ def formats(
     ]
     if not wrong:
         return None
-    more = f" and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else ""
-    message = f"The rule allows {', '.join(allowed)}: {', '.join(wrong[:_NAMED])}{more}."
+    more = f" and {len(wrong) - NAMED} more" if len(wrong) > NAMED else ""
+    message = f"The rule allows {', '.join(allowed)}: {', '.join(wrong[:NAMED])}{more}."
     hint = "Convert the files, or add their format to the rule's formats if you trust the signer."
     return Reason("formats", "format-not-allowed", message, hint)
-
-
-def accepted(found: Signer, as_: Sequence[AcceptedSigner]) -> str:
-    """Return what of the signer was compared with the policy."""
-    names = ", ".join(f"'{shown(one.name)}' ({shown(str(one))})" for one in as_)
-    return f"{named(found)} is accepted as {names}"
-
-
-def notes_on(accepted_as: Iterable[AcceptedSigner]) -> list[Check]:
-    """Return notes on what nobody said about these signers."""
-    return [
-        Check(
-            NOTE,
-            passed=True,
-            detail=f"nobody said whose certificate is wanted: '{shown(one.name)}' is everybody "
-            "whom the CA certifies (--certificate-subject, certificate_subject)",
-        )
-        for one in accepted_as
-        if isinstance(one, AcceptedAuthority) and one.subject is None
-    ]
-
-
-def named(signer: Signer) -> str:
-    """Return the signer for a sentence."""
-    return f"'{shown(signer.subject)}' ({shown(signer.issuer)})"
-
-
-def listed(paths: Sequence[str]) -> str:
-    """Return the first few of `paths` for a sentence."""
-    said = ", ".join(f"'{shown(path, 80)}'" for path in paths[:_NAMED])
-    return said if len(paths) <= _NAMED else f"{said} and {len(paths) - _NAMED} more"
 
 
 def _when(time: datetime) -> str:

@@ -6,9 +6,9 @@ Command-line flags, Python arguments and the policy document all become these va
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from modelseal.errors import UsageError, shown
 from modelseal.policy.signers import AcceptedIdentity, AcceptedKey
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime, timedelta
     from pathlib import Path
+    from typing import Self
 
     from modelseal.policy.signers import AcceptedSigner
     from modelseal.verification.authentic import Authentic
@@ -34,8 +35,7 @@ VERIFIERS: tuple[Verifier, ...] = ("modelseal", "sigstore", "both")
 EXPECTED = "expected"  # what `Policy.for_signer` calls its one signer
 
 
-@dataclass(frozen=True, kw_only=True)
-class Rule:
+class Rule(NamedTuple):
     """What must hold for the models whose name matches one of the globs in `models`.
 
     At least `threshold` of the accepted signers named in `signers` must have signed the same files.
@@ -50,9 +50,6 @@ class Rule:
     - `digests`: the accepted versions, as `version_digests` names them; if empty, any.
     - `rollback`: "deny" never accepts a version signed before the newest that was accepted.
     - `mode`: "warn" accepts what the rule refuses, and says so.
-
-    Raises:
-        UsageError: a threshold that nobody can reach, or a time that makes no sense.
     """
 
     models: tuple[str, ...]
@@ -69,7 +66,12 @@ class Rule:
     rollback: Rollback = "allow"
     mode: Mode = "enforce"
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """Check that a model can fulfil this rule.
+
+        Raises:
+            UsageError: a threshold that nobody can reach, or a time that makes no sense.
+        """
         count = len(set(self.signers))
         if not 1 <= self.threshold <= count:
             message = f"A threshold of {self.threshold} makes no sense with {count} signers."
@@ -95,17 +97,13 @@ class Rule:
         return any(fnmatchcase(path, pattern) for pattern in self.allow_ignored)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Revocation:
+class Revocation(NamedTuple):
     """Signatures that no longer count, or versions that are no longer accepted, and why.
 
     A signature is revoked if all that is given here is true of it. `digest` is that of a version,
     or of one file in it; `signer` names an accepted signer, `identity` is the exact subject of one
     signature; `key` is a fingerprint, "sha256:HEX". `not_before` and `not_after` are about the
     trusted times of the signature, inclusive; a signature without any may be from then.
-
-    Raises:
-        UsageError: nothing is given ("bad-revocation"), or a time has no time zone.
     """
 
     reason: str
@@ -117,7 +115,12 @@ class Revocation:
     not_before: datetime | None = None
     not_after: datetime | None = None
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """Check that this revokes something in particular.
+
+        Raises:
+            UsageError: nothing is given ("bad-revocation"), or a time has no time zone.
+        """
         given = (
             self.digest, self.signer, self.identity, self.key, self.log_index, self.not_before,
             self.not_after,
@@ -161,6 +164,12 @@ def _check_times(*times: datetime | None) -> None:
         raise UsageError("bad-policy", "A time of the policy has no time zone.", "Give it in UTC.")
 
 
+def _check_defined(name: str, names: Sequence[str]) -> None:
+    if name not in names:
+        message = f"The signer '{shown(name)}' is not defined."
+        raise UsageError("bad-policy", message, "Add the signer, or correct the name.")
+
+
 def digests_of(signature: Authentic) -> frozenset[str]:
     """Return what may name the signed version or a file of it: "sha256:HEX" and the like."""
     manifest = signature.manifest
@@ -182,17 +191,7 @@ def version_digests(signature: Authentic) -> frozenset[str]:
     return frozenset(found)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Policy:
-    """Rules in order, the first that covers a model decides; a model without a rule is refused.
-
-    `runtimes` are the import paths that a server may run; `trust_root` is the file of the trusted
-    root to believe, when the policy names one; `verifier` says whose checks of a signature count.
-
-    Raises:
-        UsageError: its parts do not go together.
-    """
-
+class _Policy(NamedTuple):
     signers: tuple[AcceptedSigner, ...]
     rules: tuple[Rule, ...]
     revoked: tuple[Revocation, ...] = ()
@@ -200,18 +199,55 @@ class Policy:
     trust_root: Path | None = None
     verifier: Verifier = "modelseal"
 
-    def __post_init__(self) -> None:
+
+class Policy(_Policy):
+    """Rules in order, the first that covers a model decides; a model without a rule is refused.
+
+    `runtimes` are the import paths that a server may run; `trust_root` is the file of the trusted
+    root to believe, when the policy names one; `verifier` says whose checks of a signature count.
+
+    Raises:
+        UsageError: a part of it makes no sense, or the parts do not go together.
+    """
+
+    __slots__ = ()
+
+    def __new__(
+        cls,
+        *,
+        signers: tuple[AcceptedSigner, ...],
+        rules: tuple[Rule, ...],
+        revoked: tuple[Revocation, ...] = (),
+        runtimes: tuple[str, ...] = (),
+        trust_root: Path | None = None,
+        verifier: Verifier = "modelseal",
+    ) -> Self:
+        """Return the policy, checked."""
+        self = super().__new__(cls, signers, rules, revoked, runtimes, trust_root, verifier)
+        self._check()
+        return self
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return partial(Policy, **self._asdict()), ()
+
+    def _check(self) -> None:
         names = [signer.name for signer in self.signers]
         if len(set(names)) != len(names):
             raise UsageError("bad-policy", "Two signers of the policy have the same name.")
-        for name in (name for rule in self.rules for name in rule.signers):
-            if name not in names:
-                message = f"A rule names the signer '{shown(name)}', who is not defined."
-                raise UsageError("bad-policy", message, "Add the signer, or correct the name.")
+        for signer in self.signers:
+            if not isinstance(signer, AcceptedKey):
+                signer.check()
+        for rule in self.rules:
+            rule.check()
+            for name in rule.signers:
+                _check_defined(name, names)
         for revocation in self.revoked:
-            if revocation.signer is not None and revocation.signer not in names:
-                message = f"A revocation names '{shown(revocation.signer)}', who is not defined."
-                raise UsageError("bad-policy", message, "Add the signer, or correct the name.")
+            revocation.check()
+            if revocation.signer is not None:
+                _check_defined(revocation.signer, names)
+        self._check_verifier()
+
+    def _check_verifier(self) -> None:
         others = [one for one in self.signers if not isinstance(one, AcceptedIdentity)]
         if self.verifier != "modelseal" and others:
             what = "a key" if isinstance(others[0], AcceptedKey) else "a certificate of a CA"

@@ -3,33 +3,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from functools import cached_property
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from modelseal.errors import UsageError, shown
-from modelseal.policy.patterns import Glob, Regex, check_owned
-from modelseal.trust import keys
 from modelseal.trust.signer import SUBJECT_NAME
 
 if TYPE_CHECKING:
     from cryptography import x509
 
+    from modelseal.policy.patterns import Glob, Regex
     from modelseal.policy.workflows import Workflow
     from modelseal.trust.signature import PublicKey
     from modelseal.trust.signer import Signer
 
 
-@dataclass(frozen=True)
-class AcceptedIdentity:
+class AcceptedIdentity(NamedTuple):
     """An identity, or a pattern over identities, and the OIDC issuer that vouches for it.
 
     Text is compared exactly. With a `workflow` the claims of the certificate must be those of such
     a run, and then the identity may be left out.
-
-    Raises:
-        UsageError: neither is given, no issuer, or a pattern that is too loose.
     """
 
     name: str
@@ -37,12 +30,17 @@ class AcceptedIdentity:
     issuer: str
     workflow: Workflow | None = None
 
-    def __post_init__(self) -> None:
-        if not self.issuer or not (self.identity or self.workflow):
+    def check(self) -> None:
+        """Check that this is somebody in particular.
+
+        Raises:
+            UsageError: no identity, no issuer, or a pattern that is too loose.
+        """
+        if not self.issuer or self.identity == "" or not (self.identity or self.workflow):
             message = f"The signer '{shown(self.name)}' needs an identity and its issuer."
             raise UsageError("whose-signature", message, "Give --identity and --issuer.")
-        if isinstance(self.identity, Glob | Regex):
-            check_owned(self.identity)
+        if self.identity is not None and not isinstance(self.identity, str):
+            self.identity.check_owned()
 
     def accepts(self, signer: Signer) -> bool:
         """Return whether `signer` is this one."""
@@ -54,17 +52,16 @@ class AcceptedIdentity:
 
     def covers(self, subject: str) -> bool:
         """Return whether `subject` is the identity, or one that the pattern is about."""
-        if isinstance(self.identity, Glob | Regex):
-            return self.identity.matches(subject)
-        return self.identity in {subject, None}
+        if self.identity is None or isinstance(self.identity, str):
+            return self.identity in {subject, None}
+        return self.identity.matches(subject)
 
     def __str__(self) -> str:
         who = [str(one) for one in (self.identity, self.workflow) if one is not None]
         return f"{', '.join(who)} ({self.issuer})"
 
 
-@dataclass(frozen=True)
-class AcceptedKey:
+class AcceptedKey(NamedTuple):
     """The owner of a public key.
 
     `logged = False` says that the signatures of this key are in no transparency log, which they
@@ -72,12 +69,14 @@ class AcceptedKey:
     """
 
     name: str
-    key: PublicKey = field(hash=False)  # keys of cryptography can be compared, not hashed
+    key: PublicKey
     logged: bool = True
 
-    @cached_property
+    @property
     def fingerprint(self) -> str:
         """Return "sha256:" and the hex of SHA-256 over the PEM text, the key hint of OMS."""
+        from modelseal.trust import keys  # noqa: PLC0415 - only where keys are wanted
+
         return f"sha256:{keys.hints(self.key)[0]}"
 
     def accepts(self, signer: Signer) -> bool:
@@ -88,8 +87,7 @@ class AcceptedKey:
         return f"{self.fingerprint} (public key)"
 
 
-@dataclass(frozen=True)
-class AcceptedAuthority:
+class AcceptedAuthority(NamedTuple):
     """Somebody with a certificate that one of the CA certificates `roots` vouches for.
 
     `subject` says whose certificate: its subject (RFC 4514) or one of its alternative names. None
@@ -101,7 +99,17 @@ class AcceptedAuthority:
     subject: str | None = None
     logged: bool = True
 
-    @cached_property
+    def check(self) -> None:
+        """Check that somebody can be meant.
+
+        Raises:
+            UsageError: no CA certificate, or an empty subject.
+        """
+        if not self.roots or self.subject == "":
+            message = f"The signer '{shown(self.name)}' needs a CA, and no empty subject."
+            raise UsageError("whose-signature", message, "Give --certificate-chain.")
+
+    @property
     def fingerprints(self) -> frozenset[str]:
         """Return SHA-256 over the DER of each of the CA certificates, in hex."""
         from cryptography.hazmat.primitives.serialization import Encoding  # noqa: PLC0415 - 10 ms

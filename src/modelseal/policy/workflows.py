@@ -38,6 +38,8 @@ CLAIMS = {
     "repository_id": "source-repository-identifier",
     "owner_id": "source-repository-owner-identifier",
 }
+_PLACE = ("source-repository-uri", "build-config-uri", "source-repository-ref")
+ALL_CLAIMS = frozenset((*_PLACE, *CLAIMS.values()))  # that say which run it was
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,6 @@ that others can write to, and what they may choose is bounded by the policy.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
@@ -90,7 +89,7 @@ def _inside(uri: str, snapshot: Snapshot) -> str:
 
 def _refused(snapshot: Snapshot, code: str, message: str, hint: str) -> PolicyRefused:
     checks = (*snapshot.verdict.checks, Check("settings", passed=False, detail=message))
-    verdict = replace(
-        snapshot.verdict, status="refused", code=code, message=message, hint=hint, checks=checks
+    verdict = snapshot.verdict.replace(
+        status="refused", code=code, message=message, hint=hint, checks=checks
     )
     return PolicyRefused(verdict)

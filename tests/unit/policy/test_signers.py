@@ -15,6 +15,7 @@ from private_ca import Kind, issued
 
 from modelseal.errors import UsageError
 from modelseal.policy.patterns import Glob, Regex
+from modelseal.policy.rules import Policy, Rule
 from modelseal.policy.signers import (
     SUBJECT_NAME,
     AcceptedAuthority,
@@ -114,7 +115,7 @@ def test_regexes_are_over_the_whole_identity(pattern, subject, covered):
 )  # fmt: skip
 def test_globs_that_are_too_loose(pattern):
     with pytest.raises(UsageError, match=r"loose-pattern|whose-signature"):
-        AcceptedIdentity("x", Glob(pattern), GITHUB)
+        AcceptedIdentity("x", Glob(pattern), GITHUB).check()
 
 
 @pytest.mark.parametrize(
@@ -128,7 +129,7 @@ def test_globs_that_are_too_loose(pattern):
 )  # fmt: skip
 def test_regexes_that_are_too_loose(pattern):
     with pytest.raises(UsageError, match="loose-pattern"):
-        AcceptedIdentity("x", Regex(pattern), GITHUB)
+        AcceptedIdentity("x", Regex(pattern), GITHUB).check()
 
 
 @pytest.mark.parametrize(
@@ -262,5 +263,7 @@ def test_workflows_that_are_too_loose(changed):
     ("identity", "issuer"), [("", GITHUB), (None, GITHUB), ("a@x", ""), (Glob(""), GITHUB)]
 )
 def test_an_empty_identity_or_issuer_is_nobody(identity, issuer):
+    signer = AcceptedIdentity("x", identity, issuer)
+    rule = Rule(models=("*",), signers=("x",))
     with pytest.raises(UsageError):
-        AcceptedIdentity("x", identity, issuer)
+        Policy(signers=(signer,), rules=(rule,))
