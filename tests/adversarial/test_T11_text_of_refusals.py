@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import os
+
 import grpc
 from mlserver.grpc import dataplane_pb2 as pb
 from mlserver.grpc.dataplane_pb2_grpc import GRPCInferenceServiceStub
@@ -61,3 +63,34 @@ def test_a_folder_that_cannot_be_named_does_not_break_the_index(site, server):
     (site.models / "line\nbreak").mkdir()
     (site.models.joinpath("bad").with_name("\udcff\udcfe")).mkdir()
     assert all(name.isprintable() for name in server.index())
+
+
+def test_no_answer_holds_a_path_of_the_server(site, server):
+    """The operator finds it in the log."""
+    unsigned = site.write("unsigned")
+    (site.models / "link").symlink_to(unsigned)
+    for name, spoil in {
+        "no-read": lambda folder: (folder / "model.joblib").chmod(0),
+        "pipe": lambda folder: os.mkfifo(folder / "pipe"),
+        "inner-link": lambda folder: (folder / "inner").symlink_to("/etc/passwd"),
+        "not-utf8": lambda folder: (folder / os.fsdecode(b"\xff")).touch(),
+        "junk": lambda folder: (folder / "model.sig").write_text("junk"),
+        "gone": lambda folder: (folder / "model.joblib").unlink(),
+    }.items():
+        spoil(site.signed(name))
+    found = server.index()
+    assert found["unsigned"][1] == (
+        "Unsigned model 'unsigned': 'unsigned' has no signature at 'model.sig'. [unsigned]"
+    )
+    refused = {name: reason for name, (_, reason) in found.items() if reason}
+    assert len(refused) >= 6
+    for name, reason in refused.items():
+        answers = (reason, server.load(name).error, _refusal(server, name).details())
+        assert all("/" not in text.replace("sub/", "") for text in answers), answers
+    assert str(unsigned) in server.log.read_text()
+
+
+def test_a_good_signature_of_somebody_else_is_not_called_invalid(site, server):
+    folder = site.write("by-mallory")
+    site.sign(folder, identity="mallory@example.com")
+    assert server.load("by-mallory").error.startswith("Refused model 'by-mallory': ")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 
 from mlserver.errors import MLServerError
@@ -11,7 +12,8 @@ from modelseal.errors import ModelSealError, PolicyRefused, Undecided, UsageErro
 
 # gRPC puts the text into metadata, which clients bound to 8 kB; names in it are already bounded
 _TEXT_LIMIT = 1500
-_ABOUT_SETTINGS = ("name-", "runtime-", "environment-", "uri-")
+# An absolute path, to the end of its quotes if it has any, which are not in the middle of a word.
+_PATH = re.compile(r"(?<=')/.*?(?='(?!\w))|(?<![\w/:.'])/[^\s'\"]+")
 
 
 class Refused(MLServerError):  # type: ignore[misc]  # noqa: N818 - no types; a word of the design
@@ -30,16 +32,34 @@ def unlistable() -> Refused:
 
 
 def refused(name: str, error: Exception) -> Refused:
-    """Return the answer to `error` about the model `name`: one bounded line, ending in the code."""
-    said = f"model '{shown(name)}'"
+    """Return the answer to `error` about the model `name`: one bounded line, ending in the code.
+
+    Whoever asks a server learns nothing of its folders: of a path there is the last part.
+    """
+    return Refused(_without_folders(described(name, error)), _status(error))
+
+
+def described(name: str, error: Exception) -> str:
+    """Return what happened in full, for the log: one bounded line."""
+    model = f"model '{shown(name)}'"
     if not isinstance(error, ModelSealError):
-        text = f"Cannot verify {said}: internal error, see the server's log [internal]"
-        return Refused(text, HTTPStatus.INTERNAL_SERVER_ERROR)
+        return f"Cannot verify {model}: internal error, see the server's log [internal]"
     reason = shown(str(error), _TEXT_LIMIT)
     if isinstance(error, Undecided | UsageError):
-        ours = error.code.startswith("store-")
-        status = HTTPStatus.INTERNAL_SERVER_ERROR if ours else HTTPStatus.BAD_REQUEST
-        return Refused(f"Cannot verify {said}: {reason}", status)
-    if isinstance(error, PolicyRefused) and error.code.startswith(_ABOUT_SETTINGS):
-        return Refused(f"Refused {said}: {reason}", HTTPStatus.BAD_REQUEST)
-    return Refused(f"Invalid signature for {said}: {reason}", HTTPStatus.BAD_REQUEST)
+        return f"Cannot verify {model}: {reason}"
+    if error.code == "unsigned":
+        return f"Unsigned {model}: {reason}"
+    if isinstance(error, PolicyRefused) and error.verdict.signatures and not error.verdict.diff:
+        return f"Refused {model}: {reason}"  # the signature holds, and is over these files
+    return f"Invalid signature for {model}: {reason}"
+
+
+def _status(error: Exception) -> HTTPStatus:
+    ours = not isinstance(error, ModelSealError) or (
+        isinstance(error, Undecided | UsageError) and error.code.startswith("store-")
+    )
+    return HTTPStatus.INTERNAL_SERVER_ERROR if ours else HTTPStatus.BAD_REQUEST
+
+
+def _without_folders(text: str) -> str:
+    return _PATH.sub(lambda path: path[0].rpartition("/")[2], text)

@@ -25,7 +25,7 @@ from modelseal.model.tree import LOST_AND_FOUND
 from modelseal.servers import settings as signed_settings
 from modelseal.servers import start
 from modelseal.servers.mlserver import index
-from modelseal.servers.mlserver.refusal import Refused, not_found, refused, unlistable
+from modelseal.servers.mlserver.refusal import Refused, described, not_found, refused, unlistable
 from modelseal.servers.mlserver.settings import check_environment, made
 
 if TYPE_CHECKING:
@@ -215,12 +215,12 @@ def _give_up(message: str) -> NoReturn:
 
 def _said(name: str, error: Exception) -> Refused:
     """Return the answer to `error`, having logged it."""
-    answer = refused(name, error)
+    text = described(name, error)
     if isinstance(error, ModelSealError):
-        logger.warning("refused: %s", answer)
+        logger.warning("refused: %s", text)
     else:
-        logger.error("refused: %s", answer, exc_info=error)
-    return answer
+        logger.error("refused: %s", text, exc_info=error)
+    return refused(name, error)
 
 
 def _path_of(kind: type) -> str:
