@@ -69,7 +69,7 @@ def _fields(value: Rule | Revocation, names: Mapping[str, object]) -> dict[str, 
     found = {}
     for name in names:
         field = getattr(value, name)
-        if field != getattr(type(value), name, None):
+        if name not in value._field_defaults or field != value._field_defaults[name]:
             found[name] = _plain(field)
     return found
 
