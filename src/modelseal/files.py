@@ -28,8 +28,12 @@ def translated(name: str) -> Iterator[None]:
     Raises:
         UsageError: missing. FormatError: a link, or no folder. Undecided: the rest.
     """
-    with _translated(f"'{shown(name)}'"):
+    try:
         yield
+    except OSError as error:
+        raise _read_error(error, f"'{shown(name)}'") from error
+    except ValueError as error:
+        raise _not_a_path(f"'{shown(name)}'") from error
 
 
 @contextmanager
@@ -39,8 +43,13 @@ def _translated(subject: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise _read_error(error, subject) from error
-    except ValueError as error:  # a NUL or half a character, which no path has
-        raise UsageError("not-found", f"{subject} is not a path.", "Check the path.") from error
+    except ValueError as error:
+        raise _not_a_path(subject) from error
+
+
+def _not_a_path(subject: str) -> UsageError:
+    """Return the refusal of a name with a NUL or half a character, which no path has."""
+    return UsageError("not-found", f"{subject} is not a path.", "Check the path.")
 
 
 def _read_error(error: OSError, subject: str) -> ModelSealError:

@@ -24,16 +24,19 @@ _REPOSITORY = re.compile(r"(models|datasets|spaces|kernels)--.+", re.DOTALL)
 _SHARED_PREFIX = re.compile(r"[0-9a-f]{2}")
 _SHARED = re.compile(r"[0-9a-f]{64}")
 _BLOBS = "blobs"
+_SNAPSHOTS = "snapshots"
 
 
-def located(real: Path) -> tuple[Path, Parts] | None:
+def located(real: str) -> tuple[Path, Parts] | None:
     """Return the cache that the folder at the real path `real` is in, and where in it.
 
     None unless the folder is a snapshot or inside one.
     """
-    parts = real.parts
+    if f"/{_SNAPSHOTS}/" not in real:
+        return None
+    parts = Path(real).parts
     for at in range(len(parts) - 3, 0, -1):
-        if parts[at + 1] == "snapshots" and _REPOSITORY.fullmatch(parts[at]):
+        if parts[at + 1] == _SNAPSHOTS and _REPOSITORY.fullmatch(parts[at]):
             return Path(*parts[:at]), parts[at:]
     return None
 
@@ -43,7 +46,7 @@ def own_names(folder: str, inner: Collection[str]) -> frozenset[str]:
 
     None unless they are called like a repository, or a cache of some.
     """
-    if _REPOSITORY.fullmatch(folder) and "snapshots" in inner:
+    if _REPOSITORY.fullmatch(folder) and _SNAPSHOTS in inner:
         return frozenset({_BLOBS, "refs", "trees"})
     if any(_REPOSITORY.fullmatch(name) for name in inner):
         return frozenset({_BLOBS, "version.txt", "CACHEDIR.TAG"})

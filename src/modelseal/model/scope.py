@@ -172,10 +172,10 @@ def _bad_ignored_path(path: Path, why: str, hint: str = "") -> UsageError:
 
 def names_in(folder: Path, paths: Iterable[Path]) -> frozenset[str]:
     """Return the names that those of `paths` which are inside the model `folder` have in it."""
-    root = os.path.realpath(folder)
+    places = [_real_place(path) for path in paths]
+    root = os.path.realpath(folder) if places else ""
     found = set()
-    for path in paths:
-        place = _real_place(path)
+    for place in places:
         if place.is_relative_to(root):
             found.add(names.of_path(place.relative_to(root)))
     return frozenset(found - {"."})

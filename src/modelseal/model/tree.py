@@ -71,19 +71,37 @@ def folder(path: Path) -> Iterator[Root]:
     Raises:
         UsageError, FormatError, Undecided: missing, a link or no folder, unreadable.
     """
-    with ExitStack() as opened:
+    with translated(str(path)):
+        fd = os.open(path, _FOLDER_FLAGS)
+    try:
+        place = hub_cache.located(_real_path(fd, path))
+        if place is None:
+            yield Root(fd, Boundary(fd))
+        else:
+            with _snapshot(path, *place) as root:
+                yield root
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def _snapshot(path: Path, cache: Path, model: Parts) -> Iterator[Root]:
+    """Give the folder `model` of a Hub's `cache`, opened from there on without a link."""
+    with ExitStack() as stack:
         with translated(str(path)):
-            fd = os.open(path, _FOLDER_FLAGS)
-            opened.callback(os.close, fd)
-            place = hub_cache.located(Path(os.path.realpath(path)))
-            if place is None:
-                root = Root(fd, Boundary(fd))
-            else:
-                boundary = opened.enter_context(links.cache_boundary(*place))
-                inner, _ = links.opened(boundary, place[1])
-                opened.callback(os.close, inner)
-                root = Root(inner, boundary, is_linked=True)
-        yield root
+            boundary = stack.enter_context(links.cache_boundary(cache, model))
+            fd, _ = links.opened(boundary, model)
+            stack.callback(os.close, fd)
+        yield Root(fd, boundary, is_linked=True)
+
+
+def _real_path(fd: int, path: Path) -> str:
+    """Return the path without links of the folder `fd`, which was opened at `path`."""
+    try:  # of Linux; quick, and surely that of `fd`
+        real = os.readlink(f"/proc/self/fd/{fd}")  # noqa: PTH115 - text is wanted
+    except OSError:
+        real = ""
+    return real if real.startswith("/") else os.path.realpath(path)
 
 
 @contextmanager
@@ -97,8 +115,10 @@ def single(path: Path) -> Iterator[OpenFile]:
     """
     with translated(str(path)):
         mode = os.lstat(path).st_mode
-        place = hub_cache.located(Path(os.path.realpath(path.parent), path.name))
-        if stat.S_ISLNK(mode) and place is not None:
+        place = None
+        if stat.S_ISLNK(mode):
+            place = hub_cache.located(str(Path(os.path.realpath(path.parent), path.name)))
+        if place is not None:
             with links.cache_boundary(*place) as boundary:
                 where = links.resolved(boundary, place[1], path.name)
                 fd, mode = links.opened(boundary, where)
@@ -163,20 +183,19 @@ class _Walker:
         """
         if prefix.count("/") > MAX_DEPTH:
             raise FormatError("too-deep", f"The model has folders more than {MAX_DEPTH} deep.")
-        for name, part in self._listed(fd, prefix):
-            where = (*real[-1], part)
-            with translated(name):
-                status = os.stat(part, dir_fd=fd, follow_symlinks=False)
-                mode = status.st_mode
-                if self._is_ignored(name, mode) or _is_roots_own(name, status):
-                    continue
-                if self._follow and stat.S_ISLNK(mode):
-                    where = links.resolved(self._boundary, where, name)
-                    inner, mode = links.opened(self._boundary, where)
-                else:
-                    _check_kind(mode, name)
-                    flags = _FOLDER_FLAGS if stat.S_ISDIR(mode) else _FILE_FLAGS
-                    inner = os.open(part, flags, dir_fd=fd)
+        with translated(prefix or "the model folder"), os.scandir(fd) as entries:
+            parts = sorted(entry.name for entry in entries)
+        for part in parts:
+            name = prefix + names.from_disk(part)
+            if name in self._scope.skip:
+                continue
+            self._met += 1  # folders too: links can make many of few
+            if self._met > MAX_FILES:
+                raise FormatError("too-many-files", f"The model has more than {MAX_FILES} files.")
+            found = self._opened(fd, part, oms.check_name(name), (*real[-1], part))
+            if found is None:
+                continue
+            inner, mode, where = found
             try:
                 if stat.S_ISDIR(mode):
                     if where in real:
@@ -189,23 +208,26 @@ class _Walker:
             finally:
                 os.close(inner)
 
-    def _listed(self, fd: int, prefix: str) -> Iterator[tuple[str, str]]:
-        """Yield the names in the folder `fd` that are in scope: the model's, and the folder's."""
-        with translated(prefix or "the model folder"), os.scandir(fd) as entries:
-            parts = sorted(entry.name for entry in entries)
-        for part in parts:
-            name = prefix + names.from_disk(part)
-            if name in self._scope.skip:
-                continue
-            oms.check_name(name)
-            self._met += 1  # folders too: links can make many of few
-            if self._met > MAX_FILES:
-                raise FormatError("too-many-files", f"The model has more than {MAX_FILES} files.")
-            yield name, part
+    def _opened(self, fd: int, part: str, name: str, where: Parts) -> tuple[int, int, Parts] | None:
+        """Return `part` of the folder `fd` open, its mode, and where it is when links are solved.
+
+        None if it is to be passed over.
+        """
+        with translated(name):
+            status = os.stat(part, dir_fd=fd, follow_symlinks=False)
+            mode = status.st_mode
+            if self._scope.ignore_unsigned and self._is_ignored(name, mode):
+                return None
+            if name == LOST_AND_FOUND and _is_roots_own(status):
+                return None
+            if self._follow and stat.S_ISLNK(mode):
+                where = links.resolved(self._boundary, where, name)
+                return *links.opened(self._boundary, where), where
+            _check_kind(mode, name)
+            flags = _FOLDER_FLAGS if stat.S_ISDIR(mode) else _FILE_FLAGS
+            return os.open(part, flags, dir_fd=fd), mode, where
 
     def _is_ignored(self, name: str, mode: int) -> bool:
-        if not self._scope.ignore_unsigned:
-            return False
         kinds = {stat.S_IFDIR: (True,), stat.S_IFLNK: (True, False)}.get(
             stat.S_IFMT(mode), (False,)
         )
@@ -215,14 +237,14 @@ class _Walker:
         return ignored
 
 
-def _is_roots_own(name: str, status: os.stat_result) -> bool:
-    """Return whether `name` is what ext4 puts at the top of a volume, closed to all but root.
+def _is_roots_own(status: os.stat_result) -> bool:
+    """Return whether this is what ext4 puts at the top of a volume, closed to all but root.
 
     Its owner and mode keep anybody else from putting something there for a loader to find. Root
     sees what is in it: usually nothing, and a file would be one that nobody signed.
     """
     closed = stat.S_ISDIR(status.st_mode) and not status.st_mode & _OTHERS
-    return name == LOST_AND_FOUND and closed and status.st_uid == 0 != os.geteuid()
+    return closed and status.st_uid == 0 != os.geteuid()
 
 
 def _check_kind(mode: int, name: str) -> None:
