@@ -79,6 +79,8 @@ def _open(data: Path, state: State, users: Users | None) -> tuple[Database, Serv
     try:
         database = Database(state.database)
         return database, assemble(state, database, users)
+    except sqlite3.OperationalError as error:  # no locks, no space, no shared memory
+        raise states.unusable(data, error) from error
     except (sqlite3.Error, ValueError, FormatError) as error:
         raise states.damaged(data, error) from error
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import sqlite3
 import stat
 import tempfile
 from contextlib import closing, contextmanager
@@ -69,7 +70,7 @@ def locked(data: Path) -> Iterator[None]:
         _check_owner(data)
         descriptor = os.open(data / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise _unusable(data, error) from error
+        raise unusable(data, error) from error
     try:
         try:
             is_locked = files.lock(descriptor, wait=False)
@@ -80,7 +81,7 @@ def locked(data: Path) -> Iterator[None]:
                 "Use that one, stop it first, or give another folder with --data.",
             ) from error
         except OSError as error:
-            raise _unusable(data, error) from error
+            raise unusable(data, error) from error
         if not is_locked:
             raise Undecided(
                 "instance-folder",
@@ -108,8 +109,8 @@ def create(data: Path, now: datetime) -> None:
         _give_birth(nascent, (now - _BACKDATED).replace(microsecond=0))
         nascent.rename(data / "state")
         outputs.sync_folder(data)
-    except OSError as error:
-        raise _unusable(data, error) from error
+    except (OSError, sqlite3.OperationalError) as error:
+        raise unusable(data, error) from error
 
 
 def load(data: Path) -> State:
@@ -205,9 +206,11 @@ def _check_owner(data: Path) -> None:
         )
 
 
-def _unusable(data: Path, error: OSError) -> Undecided:
+def unusable(data: Path, error: OSError | sqlite3.OperationalError) -> Undecided:
+    """Return the refusal of a folder that cannot be written, or whose file system lacks locks."""
+    reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
     return Undecided(
         "instance-folder",
-        f"The folder {shown(str(data))} cannot be used: {shown(error.strerror or str(error))}.",
-        "Give a folder that you may write with --data.",
+        f"The folder {shown(str(data))} cannot be used: {shown(reason)}.",
+        "Give a folder on a local disk that you may write with --data.",
     )

@@ -6,11 +6,13 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import sqlite3
+from datetime import UTC, datetime
 
 import pytest
 
 from modelseal.errors import Undecided
-from modelseal.instance import state
+from modelseal.instance import server, state
 
 
 def lock(data):
@@ -51,8 +53,6 @@ def test_a_file_system_without_locks_is_not_another_process(tmp_path, monkeypatc
 
 @pytest.mark.parametrize("code", [errno.EINVAL, errno.EOPNOTSUPP, errno.EPERM])
 def test_a_folder_that_cannot_be_synced_has_an_instance_all_the_same(tmp_path, monkeypatch, code):
-    from datetime import UTC, datetime  # noqa: PLC0415 - one test needs it
-
     really = os.fsync
 
     def files_only(fd):
@@ -64,3 +64,24 @@ def test_a_folder_that_cannot_be_synced_has_an_instance_all_the_same(tmp_path, m
     with state.locked(tmp_path):
         state.create(tmp_path, datetime.now(UTC))
         assert state.load(tmp_path).origin
+
+
+def test_a_database_without_locks_is_not_called_damaged(tmp_path, monkeypatch):
+    """As where SQLite cannot share memory: there is nothing to restore from a backup."""
+
+    def failing(*_, **__):
+        raise sqlite3.OperationalError("locking protocol")
+
+    with state.locked(tmp_path):
+        monkeypatch.setattr(sqlite3, "connect", failing)
+        with pytest.raises(Undecided) as caught:
+            state.create(tmp_path, datetime.now(UTC))
+        assert (caught.value.code, "locking protocol" in caught.value.message) == (
+            "instance-folder", True,
+        )  # fmt: skip
+        monkeypatch.undo()
+        state.create(tmp_path, datetime.now(UTC))
+        monkeypatch.setattr(sqlite3, "connect", failing)
+    with pytest.raises(Undecided) as caught:
+        server.serve(tmp_path, host="127.0.0.1", port=0, users=None, ready=print)
+    assert caught.value.code == "instance-folder"
