@@ -376,3 +376,124 @@ def test_witnesses_whose_keys_are_not_trusted(pairs, model, instance, tmp_path):
         path.write_text(json.dumps(config | {"trustedRoot": root}))
         sign = ("sign", model, "--key", pairs["p256"][0], "--trust-config", path, option)
         assert refused(*sign) == (3, "witness-wrong")
+
+
+# -- with an identity: sigstore-python itself goes on without a timestamp and checks nothing -------
+
+
+def keyless(config, instance, model):
+    token = ("--identity-token", instance.token())
+    return ("sign", model, "--trust-config", config, *token, "--overwrite")
+
+
+@pytest.mark.parametrize("answer", [b"<html>", b"", b"{}"])
+def test_with_an_identity_no_timestamp_means_no_entry(answer, model, instance, tmp_path):
+    asked_for = []
+
+    def alter(asked, said):
+        asked_for.append(asked.path)
+        return said._replace(body=answer)
+
+    with relayed(instance, alter) as url:
+        config = config_at(url, instance, tmp_path / "config.json")
+        assert refused(*keyless(config, instance, model)) == (3, "signing-failed")
+    assert asked_for == ["/api/v1/timestamp"]
+    assert not (model / "model.sig").exists()
+
+
+def test_with_an_identity_a_wrong_timestamp_means_no_entry(model, instance, tmp_path):
+    asked_for, stamps = [], []
+
+    def alter(asked, said):
+        asked_for.append(asked.path)
+        if "timestamp" not in asked.path:
+            return said
+        stamps.append(said)
+        return stamps[0]
+
+    with relayed(instance, alter) as url:
+        config = config_at(url, instance, tmp_path / "config.json")
+        assert invoke(*keyless(config, instance, model)).exit_code == 0
+        before = (model / "model.sig").read_bytes()
+        assert refused(*keyless(config, instance, model)) == (3, "witness-wrong")
+    assert asked_for[-1] == "/api/v1/timestamp"
+    assert (model / "model.sig").read_bytes() == before
+
+
+def test_with_an_identity_an_authority_that_nobody_trusts_means_no_entry(model, instance, tmp_path):
+    asked_for = []
+
+    def alter(asked, said):
+        asked_for.append(asked.path)
+        return said
+
+    with relayed(instance, alter) as url:
+        path = config_at(url, instance, tmp_path / "config.json")
+        config = json.loads(path.read_text())
+        config["trustedRoot"]["timestampAuthorities"] = []
+        path.write_text(json.dumps(config))
+        assert refused(*keyless(path, instance, model)) == (3, "witness-wrong")
+    assert asked_for == ["/api/v1/timestamp"]
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_with_an_identity_a_log_that_lies_gives_no_bundle(lie, model, instance, tmp_path):
+    def alter(asked, said):
+        if "timestamp" in asked.path:
+            return said
+        entry = json.loads(said.body)
+        lie(entry)
+        return said._replace(body=json.dumps(entry).encode())
+
+    with relayed(instance, alter) as url:
+        config = config_at(url, instance, tmp_path / "config.json")
+        code = refused(*keyless(config, instance, model))
+    assert code in {(3, "witness-wrong"), (3, "signing-failed")}  # some the library finds itself
+    assert not (model / "model.sig").exists()
+
+
+def ca_at(url, instance, path):
+    """Write the trust config of `instance` with its certificate authority at `url`."""
+    config = json.loads(instance.trust_config.read_text())
+    config["signingConfig"]["caUrls"][0]["url"] = url
+    path.write_text(json.dumps(config))
+    return path
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"<html>", b"", b"{}", b"[]", b"7", b'{"signedCertificateEmbeddedSct": {}}',
+     b'{"signedCertificateEmbeddedSct": {"chain": {"certificates": []}}}',
+     b'{"signedCertificateEmbeddedSct": {"chain": {"certificates": [1, 2]}}}',
+     b'{"signedCertificateEmbeddedSct": {"chain": {"certificates": ["a", "b"]}}}'],
+)  # fmt: skip
+def test_an_authority_whose_answer_is_no_certificate(answer, model, instance, tmp_path):
+    with serving(lambda _: Said(answer)) as url:
+        config = ca_at(url, instance, tmp_path / "config.json")
+        assert refused(*keyless(config, instance, model)) == (3, "signing-failed")
+    assert not (model / "model.sig").exists()
+
+
+def test_a_certificate_that_expires_between_two_models(model, instance, monkeypatch):
+    """Ten minutes are short for thousands of models."""
+    from sigstore import sign  # noqa: PLC0415 - one test needs it
+    from sigstore._internal.fulcio import ExpiredCertificate  # noqa: PLC0415 - as above
+
+    really, signers = sign.Signer.sign_artifact, []
+
+    def expiring(self, *given):
+        signers.append(self)
+        if len(signers) == 2:
+            raise ExpiredCertificate
+        return really(self, *given)
+
+    monkeypatch.setattr(sign.Signer, "sign_artifact", expiring)
+    (model / "more").write_text("more weights")
+    _, _, *options = keyless(instance.trust_config, instance, model)
+    assert invoke("sign", model / "weights", model / "more", *options).exit_code == 0
+    first, second, third = signers
+    assert first is second is not third
+    for name in ("weights", "more"):
+        verdict = said(model / name, "--identity", "alice@example.com", "--issuer",
+                       instance.issuer, "--trusted-root", instance.trusted_root)  # fmt: skip
+        assert verdict["verdict"] == "accepted"

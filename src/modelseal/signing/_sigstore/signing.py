@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import requests
 from sigstore import dsse, oidc
+from sigstore._internal.fulcio import ExpiredCertificate
+from sigstore._internal.timestamp import TimestampError
 from sigstore.errors import Error
 from sigstore.hashes import Hashed
 from sigstore.sign import SigningContext
@@ -22,13 +24,21 @@ from urllib3.exceptions import HTTPError
 
 from modelseal import files
 from modelseal.arguments import check_not_empty
-from modelseal.errors import SignInNeeded, Undecided, shown
-from modelseal.signing._sigstore import transport
+from modelseal.errors import ModelSealError, SignInNeeded, Undecided, shown
+from modelseal.formats import bundle as bundle_format
+from modelseal.signing._sigstore import transport, witnesses
+from modelseal.signing.signers import witness
+from modelseal.trust import trust_root
+from modelseal.trust.signature import Prehashed
+from modelseal.verification.believed import Believed
+from modelseal.verification.verifier import Verifier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Literal
 
+    from rfc3161_client import TimeStampResponse
+    from sigstore._internal.timestamp import TimestampAuthorityClient
     from sigstore.models import Bundle, ClientTrustConfig
     from sigstore.sign import Signer
 
@@ -151,8 +161,15 @@ def _not_yet_valid(when: str = "") -> SignInNeeded:
 class Session:
     """One sign-in: every signature made through it shares the certificate while that is valid."""
 
-    def __init__(self, signer: Signer) -> None:
-        self._signer = signer
+    def __init__(self, certify: Callable[[], Signer], verifier: Verifier) -> None:
+        """Ask for a certificate.
+
+        Raises:
+            SignInNeeded, Undecided: there is none, or none that the trusted root vouches for.
+        """
+        self._certify, self._verifier = certify, verifier
+        with transport.translated():
+            self._signer = certify()
 
     def check(self, kinds: Iterable[Kind], *, certificate: bool = False) -> None:
         """Check nothing: a sign-in signs every kind of model, and has a certificate."""
@@ -165,15 +182,48 @@ class Session:
     def artifact(self, signed: bytes) -> bytes:
         """Return the bundle of an artifact with this SHA-256."""
         hashed = Hashed(algorithm=HashAlgorithm.SHA2_256, digest=signed)
-        return self._made(lambda: self._signer.sign_artifact(hashed))
+        artifact = Prehashed("sha256", signed)
+        return self._checked(lambda: self._signer.sign_artifact(hashed), artifact)
 
     def statement(self, payload: bytes) -> bytes:
         """Return the bundle of the in-toto statement `payload`."""
-        return self._made(lambda: self._signer.sign_dsse(dsse.Statement(payload)))
+        return self._checked(lambda: self._signer.sign_dsse(dsse.Statement(payload)), None)
 
-    def _made(self, sign: Callable[[], Bundle]) -> bytes:
+    def _checked(self, sign: Callable[[], Bundle], artifact: Prehashed | None) -> bytes:
+        """Return the bundle that `sign` makes, which verifies with the root of the services."""
         with transport.translated():
-            return sign().to_json().encode()
+            try:
+                signed = sign()
+            except ExpiredCertificate:  # many models, or slow services
+                self._signer = self._certify()
+                signed = sign()
+            data = signed.to_json().encode()
+        try:
+            bundle = bundle_format.parse(data)
+            self._verifier.prove(bundle, Believed(identities=True), artifact)
+        except ModelSealError as error:
+            raise witness.wrong("The bundle does not verify", error) from error
+        return data
+
+
+class _Authority:
+    """A timestamp authority whose answer is checked: without one sigstore-python goes on to log."""
+
+    def __init__(self, client: TimestampAuthorityClient, verifier: Verifier) -> None:
+        self._client, self._verifier, self.url = client, verifier, client.url
+
+    def request_timestamp(self, signature: bytes) -> TimeStampResponse:
+        """Return a timestamp of `signature` that verifies.
+
+        Raises:
+            Undecided: there is none, or it does not.
+        """
+        try:
+            answer = self._client.request_timestamp(signature)
+        except TimestampError as error:
+            raise witnesses.no_answer("timestamp authority", error) from error
+        witness.check_timestamp(answer.as_bytes(), signature, self._verifier)
+        return answer
 
 
 @contextmanager
@@ -186,15 +236,15 @@ def session(config: ClientTrustConfig, raw_token: str | None) -> Iterator[Sessio
         SignInNeeded, Undecided: `config` names no usable service, or they give no certificate that
             its trusted root vouches for. Otherwise as `identity_token`.
     """
-    context = _context(config)
+    data = config._inner.to_json().encode()  # noqa: SLF001 - it has no other way to bytes
+    verifier = Verifier(trust_root.in_trust_config(data, "the trust config"))
+    context = _context(config, verifier)
     token = identity_token(raw_token, config)
     with ExitStack() as signed_in:
-        with transport.translated():
-            signer = signed_in.enter_context(context.signer(token))
-        yield Session(signer)
+        yield Session(lambda: signed_in.enter_context(context.signer(token)), verifier)
 
 
-def _context(config: ClientTrustConfig) -> SigningContext:
+def _context(config: ClientTrustConfig, verifier: Verifier) -> SigningContext:
     """Return the services of `config`, which are waited for with patience that ends."""
     try:
         context = SigningContext.from_trust_config(config)
@@ -209,4 +259,6 @@ def _context(config: ClientTrustConfig) -> SigningContext:
         sessions[f"timestamp authority {tsa.url}"] = tsa._session  # noqa: SLF001 - as above
     for name, http in sessions.items():
         transport.patient(http, name, "Check that the token is fresh and that the clocks agree.")
+    checked = [_Authority(tsa, verifier) for tsa in context._tsa_clients]  # noqa: SLF001 - as above
+    context._tsa_clients = checked  # type: ignore[assignment] # noqa: SLF001 - as above
     return context

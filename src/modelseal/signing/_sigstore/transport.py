@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import requests
 from requests.adapters import HTTPAdapter
 from sigstore import oidc
+from sigstore._internal.fulcio.client import FulcioClientError
+from sigstore._internal.rekor import RekorClientError
 from sigstore.errors import Error
 
 from modelseal.errors import SignInNeeded, Undecided, shown
@@ -40,9 +42,16 @@ def translated() -> Iterator[None]:
         raise SignInNeeded(
             "token-expired", "The identity token has expired.", "Get a new token."
         ) from error
-    except (Error, requests.RequestException, ValueError, KeyError) as error:
+    except _FAILURES as error:
         message = f"Signing failed: {shown(str(error) or type(error).__name__)}."
         raise Undecided("signing-failed", message, "See the log of the instance.") from error
+
+
+# What sigstore-python raises of answers that are none is not all of one family.
+_FAILURES = (
+    Error, FulcioClientError, RekorClientError, requests.RequestException,
+    ValueError, KeyError, TypeError, LookupError, AttributeError,
+)  # fmt: skip
 
 
 class _Service(HTTPAdapter):

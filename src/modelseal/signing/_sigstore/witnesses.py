@@ -64,7 +64,7 @@ class Services:
             try:
                 return tuple(tsa.request_timestamp(signed).as_bytes() for tsa in self._authorities)
             except TimestampError as error:
-                raise _no_answer("timestamp authority", error) from error
+                raise no_answer("timestamp authority", error) from error
 
     def entry(
         self, bundle: Bundle, message: bytes | signature.Prehashed, signer: LoggedBy
@@ -136,6 +136,7 @@ def _nobody(what: str) -> Undecided:
     )
 
 
-def _no_answer(what: str, error: Exception) -> Undecided:
+def no_answer(what: str, error: Exception) -> Undecided:
+    """Return the refusal of an answer that is none."""
     message = f"The {what} gave no answer that can be used: {shown(str(error))}."
     return Undecided("signing-failed", message, _HINT)

@@ -19,6 +19,7 @@ from modelseal.errors import FormatError, ModelSealError, Undecided, Unverified
 from modelseal.trust import trust_root as trust
 from modelseal.trust.choice import only_one
 from modelseal.verification.checks import content
+from modelseal.verification.checks.timestamps import TimestampChecker
 from modelseal.verification.verifier import Verifier
 
 if TYPE_CHECKING:
@@ -59,25 +60,13 @@ class Witness:
         if self.stamps:
             signed = content.signature_of(bundle)
             bundle = bundle._replace(timestamps=self.services.timestamps(signed))
-            self._check_timestamps(bundle)
+            for one in bundle.timestamps:  # one that is good must not hide another that is not
+                check_timestamp(one, signed, Verifier(self.trust))
         if self.logs:
             entry = self.services.entry(bundle, message, signer)
             bundle = bundle._replace(entries=(entry,))
             self._check_entry(bundle, message, signer)
         return bundle
-
-    def _check_timestamps(self, bundle: Bundle) -> None:
-        """Check each timestamp by itself: one that is good must not hide another that is not."""
-        what = "A timestamp authority's answer does not verify"
-        verifier = Verifier(self.trust)
-        for one in bundle.timestamps:
-            try:
-                times = verifier.evidence(bundle._replace(timestamps=(one,)), logged="never").times
-            except ModelSealError as error:
-                raise _wrong(what, error) from error
-            if not times:
-                stranger = "The trusted root does not name the authority."
-                raise _wrong(what, Unverified("no-trusted-time", stranger))
 
     def _check_entry(self, bundle: Bundle, message: bytes | Prehashed, signer: LoggedBy) -> None:
         try:
@@ -86,7 +75,23 @@ class Witness:
             if Verifier(self.trust).evidence(bundle).check_logged() is None:
                 raise FormatError("trust-root", "The trusted root names no transparency log.")
         except ModelSealError as error:
-            raise _wrong("The transparency log's answer does not verify", error) from error
+            raise wrong("The transparency log's answer does not verify", error) from error
+
+
+def check_timestamp(raw: bytes, signed: bytes, verifier: Verifier) -> None:
+    """Check a timestamp of the signature `signed` as whoever verifies will, before it is logged.
+
+    Raises:
+        Undecided: it is not good, or by an authority that the root does not name ("witness-wrong").
+    """
+    what = "A timestamp authority's answer does not verify"
+    try:
+        known = TimestampChecker(verifier.anchors.timestamp_authorities).check((raw,), signed)
+        if not known.times:
+            stranger = "The trusted root does not name the authority."
+            raise Unverified("no-trusted-time", stranger)
+    except ModelSealError as error:
+        raise wrong(what, error) from error
 
 
 @no_empty_values
@@ -127,7 +132,8 @@ def _check_loggable(key: PublicKey) -> None:
         )
 
 
-def _wrong(what: str, error: ModelSealError) -> Undecided:
+def wrong(what: str, error: ModelSealError) -> Undecided:
+    """Return the refusal of an answer that does not verify."""
     return Undecided(
         "witness-wrong",
         f"{what}: {error.message}",
