@@ -37,6 +37,40 @@ issuer = "https://issuer.example"
 models = ["*"]
 signers = ["release"]
 """
+FULL_POLICY = """version = 1
+default = "deny"
+[signers.ci]
+github = { repository = "a/b", workflow = "c.yml", ref = ["refs/tags/v*"], trigger = "push" }
+[signers.glob]
+identity_glob = "https://h/o/**"
+issuer = "https://issuer.example"
+[signers.regex]
+identity_regex = 'https://h/o/[a-z]+'
+issuer = "https://issuer.example"
+[[rule]]
+models = ["*"]
+signers = ["ci", "glob", "regex"]
+threshold = 2
+allow_ignored = ["*.md"]
+ignore_unsigned = [".cache/"]
+symlinks = "deny"
+formats = ["safetensors"]
+max_age = "90d"
+not_before = 2026-01-01
+not_after = 2026-01-01T00:00:00Z
+digests = ["sha256:0000000000000000000000000000000000000000000000000000000000000000"]
+rollback = "deny"
+mode = "warn"
+[[revoked]]
+reason = "x"
+signer = "ci"
+log_index = 1
+[mlserver]
+runtimes = ["a.B"]
+"""
+JSON_POLICY = """{"version": 1, "default": "deny",
+"signers": {"a": {"identity": "b", "issuer": "c"}},
+"rule": [{"models": ["*"], "signers": ["a"], "not_before": "2026-01-01"}]}"""
 
 
 def seeds() -> dict[str, list[bytes]]:
@@ -66,7 +100,7 @@ def seeds() -> dict[str, list[bytes]]:
         "key": [log.key for log in trusted_root.parse(root).logs],
         "log-body": [b64decode(entry["canonicalizedBody"]) for entry in written],
         "note": checkpoints,
-        "policy": [POLICY.encode()],
+        "policy": [POLICY.encode(), FULL_POLICY.encode(), JSON_POLICY.encode()],
         "sct": scts,
         "statement": payloads,
         "timestamp": [*bundles[0].timestamps, stamping.Stamp(accuracy=1, nonce=7).encode(b"x")],
@@ -90,6 +124,7 @@ def further(payloads: list[bytes], raw: list[bytes], made: list, root: bytes) ->
     pem = keys.serialization.PublicFormat.SubjectPublicKeyInfo
     return {
         "certificate-der": [b"0"],
+        "content": [b'{"a": 1}', b"GGUF\x03\0\0\0", bytes([2, 0, 0, 0, 0, 0, 0, 0]) + b"{}"],
         "timestamp-der": [b"0"],
         "differential": [bytes(range(64)), bytes(64), b"\xff" * 64],
         "digest-manifest": [json.dumps({"files": [listed]}).encode()],

@@ -34,7 +34,7 @@ from modelseal.formats import (
     strict,
     tiles,
 )
-from modelseal.model import inside, listing, stat_cache
+from modelseal.model import content, inside, listing, stat_cache
 from modelseal.policy import document
 from modelseal.policy.rules import Policy
 from modelseal.policy.verdict import Verdict
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PUBLIC_GOOD = TrustRoot(roots.embedded(roots.PUBLIC_GOOD), "public good")
-AUTHORITIES = anchors.load(PUBLIC_GOOD).timestamp_authorities
+CHECKER = timestamps.TimestampChecker(anchors.load(PUBLIC_GOOD).timestamp_authorities)
 KEY = TrustedKey(ec.derive_private_key(1, ec.SECP256R1()).public_key())
 FOLDER = tempfile.TemporaryDirectory(prefix="modelseal-fuzz-")
 RUNTIME = "mlserver_sklearn.SKLearnModel"
@@ -165,6 +165,7 @@ TARGETS: dict[str, Callable[[bytes], object]] = {
     "certificate": fulcio.of_certificate,
     "certificate-der": certificate_der,
     "checkpoint": lambda data: checkpoint.parse_checkpoint(text(data)),
+    "content": lambda data: content.format_of("model", data),
     "differential": differential,
     "digest-manifest": listing.parse,
     "dsse": envelope,
@@ -180,7 +181,7 @@ TARGETS: dict[str, Callable[[bytes], object]] = {
     "npy": filed(compared, "model.npy"),
     "npz": filed(compared, "model.npz"),
     "pkcs11-uri": lambda data: pkcs11_uri.parse(text(data)),
-    "policy": lambda data: document.parse(text(data), Path("/")),
+    "policy": lambda data: document.parse(text(data), Path("/not-there")),
     "proof": proof,
     "safetensors": filed(compared, "model.safetensors"),
     "sct": sct.parse_sct_list,
@@ -190,7 +191,7 @@ TARGETS: dict[str, Callable[[bytes], object]] = {
     "statement": statement,
     "subject": of_subject,
     "tile": tile,
-    "timestamp": lambda data: timestamps.stamped((data,), b"signature", AUTHORITIES),
+    "timestamp": lambda data: CHECKER.check((data,), b"signature"),
     "timestamp-der": timestamp_der,
     "trust-config": filed(trust_roots.from_trust_config, "trust_config.json"),
     "trusted-root": lambda data: anchors.load(TrustRoot(data, "fuzz")),
