@@ -24,13 +24,13 @@ from modelseal.policy.rules import (
     MODES,
     ROLLBACK,
     SYMLINKS,
-    VERIFIERS,
     Policy,
     Revocation,
     Rule,
 )
 from modelseal.policy.signers import AcceptedAuthority, AcceptedIdentity, AcceptedKey
 from modelseal.policy.workflows import CLAIMS, Workflow
+from modelseal.verification.believed import CHECKS
 
 SCHEMA = jsonschema.Draft202012Validator(schema.to_json_schema())
 KEYS = (
@@ -113,7 +113,7 @@ def policies(draw):
         revoked=tuple(draw(st.lists(revocation, max_size=2))),
         runtimes=draw(MAYBE_STRINGS),
         trust_root=draw(st.none() | st.just(Path("/etc/x y/\N{SNOWMAN}.json"))),
-        verifier=draw(st.sampled_from(VERIFIERS if only_identities else VERIFIERS[:1])),
+        verifier=draw(st.sampled_from(CHECKS if only_identities else CHECKS[:1])),
     )
 
 

@@ -21,16 +21,15 @@ if TYPE_CHECKING:
 
     from modelseal.policy.signers import AcceptedSigner
     from modelseal.verification.authentic import Authentic
+    from modelseal.verification.believed import Checks
 
 Mode = Literal["enforce", "warn"]
 Symlinks = Literal["signed", "deny", "allow"]
 Rollback = Literal["allow", "deny"]
-Verifier = Literal["modelseal", "sigstore", "both"]
 
 MODES: tuple[Mode, ...] = ("enforce", "warn")
 SYMLINKS: tuple[Symlinks, ...] = ("signed", "deny", "allow")
 ROLLBACK: tuple[Rollback, ...] = ("allow", "deny")
-VERIFIERS: tuple[Verifier, ...] = ("modelseal", "sigstore", "both")
 
 EXPECTED = "expected"  # what `Policy.for_signer` calls its one signer
 
@@ -197,7 +196,7 @@ class _Policy(NamedTuple):
     revoked: tuple[Revocation, ...] = ()
     runtimes: tuple[str, ...] = ()
     trust_root: Path | None = None
-    verifier: Verifier = "modelseal"
+    verifier: Checks = "modelseal"
 
 
 class Policy(_Policy):
@@ -220,7 +219,7 @@ class Policy(_Policy):
         revoked: tuple[Revocation, ...] = (),
         runtimes: tuple[str, ...] = (),
         trust_root: Path | None = None,
-        verifier: Verifier = "modelseal",
+        verifier: Checks = "modelseal",
     ) -> Self:
         """Return the policy, checked."""
         self = super().__new__(cls, signers, rules, revoked, runtimes, trust_root, verifier)
@@ -259,7 +258,7 @@ class Policy(_Policy):
             )
 
     @classmethod
-    def for_signer(cls, identity: str, issuer: str, verifier: Verifier = "modelseal") -> Policy:
+    def for_signer(cls, identity: str, issuer: str, verifier: Checks = "modelseal") -> Policy:
         """Return the policy that accepts this one signer for every model, whatever is left out."""
         return cls.for_signers([AcceptedIdentity(EXPECTED, identity, issuer)], verifier=verifier)
 
@@ -269,7 +268,7 @@ class Policy(_Policy):
         signers: Sequence[AcceptedSigner],
         threshold: int = 1,
         *,
-        verifier: Verifier = "modelseal",
+        verifier: Checks = "modelseal",
         ignore_unsigned: Sequence[str] = (),
     ) -> Policy:
         """Return the policy that wants `threshold` of these signers for every model.

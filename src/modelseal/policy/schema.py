@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from modelseal.model.content import FORMATS
-from modelseal.policy.rules import MODES, ROLLBACK, SYMLINKS, VERIFIERS
+from modelseal.policy.rules import MODES, ROLLBACK, SYMLINKS
+from modelseal.verification.believed import CHECKS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -142,7 +143,7 @@ DOCUMENT: dict[str, Key] = {
         "What vouches for identities, times and logs.",
         table={
             "root": Key("text", "The trusted root, a file relative to the policy."),
-            "verifier": Key("text", "Whose checks of signatures count.", choices=VERIFIERS),
+            "verifier": Key("text", "Whose checks of signatures count.", choices=CHECKS),
         },
     ),
     "signers": Key("named tables", "The accepted signers, by a name of your choice.", table=SIGNER),
