@@ -114,6 +114,8 @@ def _print_notes(verdict: Verdict) -> None:
     for check in verdict.checks:
         if check.name in {NOTE, STAT_CACHE}:
             note(f"note: {check.detail}")
+    if verdict.until is not None:
+        note(f"note: this verifies until {verdict.until:%Y-%m-%d %H:%M:%S} UTC")
     for path in verdict.not_signed:
         note(f"note: '{shown(path)}' was left out by the signer and not checked")
 

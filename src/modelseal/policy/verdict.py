@@ -207,14 +207,16 @@ class Verdict:
         about = [("hint", self.hint), ("trust root", self.trust)]
         if self.time is not None:
             about.insert(0, ("signed at", f"{self.time:%Y-%m-%d %H:%M:%S} UTC"))
+        if self.until is not None:
+            about.append(("verifies until", f"{self.until:%Y-%m-%d %H:%M:%S} UTC"))
         about += [("not signed", path) for path in self.not_signed]
         checks = (
             ("✓" if check.passed else "✗", notebook.text(check.name), notebook.text(check.detail))
             for check in self.checks
         )
         return notebook.panel(
-            _COLOURS[self.status],
-            self.status.upper(),
+            "amber" if self.warned else _COLOURS[self.status],
+            "ACCEPTED WITH A WARNING" if self.warned else self.status.upper(),
             self.model,
             notebook.paragraph(f"{notebook.text(self.message)} {notebook.code(self.code)}"),
             notebook.table((name, notebook.text(value)) for name, value in about if value),
@@ -241,11 +243,14 @@ def listed(paths: Sequence[str]) -> str:
 
 
 def _signer_to_dict(signer: Signer) -> dict[str, Any]:
+    claims: dict[str, str] = {}
+    for name, value in signer.claims:  # a certificate may have several names
+        claims[name] = f"{claims[name]}, {value}" if name in claims else value
     return {
         "kind": signer.kind,
         "identity": signer.subject,
         "issuer": signer.issuer,
-        "claims": dict(signer.claims),
+        "claims": claims,
     }
 
 
