@@ -186,8 +186,8 @@ class _Walker:
         with translated(prefix or "the model folder"), os.scandir(fd) as entries:
             parts = sorted(entry.name for entry in entries)
         for part in parts:
-            name = prefix + names.from_disk(part)
-            if name in self._scope.skip:
+            name = self._name(fd, prefix, part)
+            if name is None or name in self._scope.skip:
                 continue
             self._met += 1  # folders too: links can make many of few
             if self._met > MAX_FILES:
@@ -207,6 +207,22 @@ class _Walker:
                         yield file
             finally:
                 os.close(inner)
+
+    def _name(self, fd: int, prefix: str, part: str) -> str | None:
+        """Return the name of `part` of the folder `fd` in the model.
+
+        None if no manifest has such a name and it may be there unsigned.
+        """
+        try:
+            return prefix + names.from_disk(part)
+        except FormatError:
+            if not self._scope.ignore_unsigned:
+                raise
+            with translated(names.text(part)):
+                mode = os.stat(part, dir_fd=fd, follow_symlinks=False).st_mode
+            if not self._is_ignored(prefix + part, mode):
+                raise
+            return None
 
     def _opened(self, fd: int, part: str, name: str, where: Parts) -> tuple[int, int, Parts] | None:
         """Return `part` of the folder `fd` open, its mode, and where it is when links are solved.
