@@ -7,9 +7,7 @@ Without --out the outputs go into the notebook itself, so that it reads well whe
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-import sysconfig
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,8 +39,6 @@ def main() -> None:
 
 def executed(notebook: NotebookNode) -> NotebookNode:
     """Return the notebook with the outputs of this run and nothing else about it."""
-    own = sysconfig.get_path("scripts")  # what `!modelseal` must find
-    os.environ["PATH"] = f"{own}{os.pathsep}{os.environ.get('PATH', '')}"
     with tempfile.TemporaryDirectory() as folder:
         resources = {"metadata": {"path": folder}}
         client = NotebookClient(

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 COLOURS: dict[Colour, str] = {"green": "#1a7f37", "red": "#cf222e", "amber": "#9a6700"}
 
 _LONGEST = 500  # characters of a text
-_CELL = "text-align:left;vertical-align:top;overflow-wrap:anywhere"
+_CELL = "text-align:left;vertical-align:top"
+_WRAPPED = "overflow-wrap:anywhere"  # a long name never widens the page
 
 
 def text(value: str) -> str:
@@ -31,7 +32,7 @@ def text(value: str) -> str:
 
 def code(value: str) -> str:
     """Return `value` as HTML, in the type of code and the colours of the page."""
-    return f'<code style="color:inherit;background:none">{text(value)}</code>'
+    return f'<code style="color:inherit;background:none;{_WRAPPED}">{text(value)}</code>'
 
 
 def number(value: str) -> str:
@@ -58,12 +59,16 @@ def paragraph(html: str) -> str:
 
 def table(rows: Iterable[tuple[str, ...]], heads: tuple[str, ...] = ()) -> str:
     """Return a table of rows of HTML cells; without `heads` the first cell of each is its head."""
-    lines = []
-    if heads:
-        lines.append("".join(f'<th style="{_CELL}">{one}</th>' for one in heads))
-    for first, *others in rows:
-        kind = "td" if heads else "th"
-        cells = "".join(f'<td style="{_CELL}">{cell}</td>' for cell in others)
-        lines.append(f'<{kind} style="{_CELL}">{first}</{kind}>{cells}')
-    body = "".join(f"<tr>{line}</tr>" for line in lines)
-    return f'<table style="color:inherit">{body}</table>'
+    lines = [_row(heads, "th", "th")] if heads else []
+    lines += [_row(row, "td" if heads else "th", "td") for row in rows]
+    return f'<table style="color:inherit">{"".join(lines)}</table>'
+
+
+def _row(cells: tuple[str, ...], first: str, other: str) -> str:
+    kinds = (first, *(other for _ in cells[1:]))
+    styles = (*(_CELL for _ in cells[1:]), f"{_CELL};{_WRAPPED}")
+    inside = "".join(
+        f'<{kind} style="{style}">{cell}</{kind}>'
+        for kind, style, cell in zip(kinds, styles, cells, strict=True)
+    )
+    return f"<tr>{inside}</tr>"
