@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 
 _INDENT = 2
 _WIDTH = 75  # of a command, so that it can be copied from 80 columns
-_GOOD = r"\b(OK|SIGNED|READY|200)\b"
-_BAD = r"\b(FAIL|UNAVAILABLE|400)\b"
+# A refusal is bad news, whole; that it was told is what the step says, in green. A model that is
+# not loaded yet is unavailable too, so that the reason tells, not the state.
+_GOOD = r"(?m)^(?:OK|SIGNED|200)\b|\bREADY\b"
+_BAD = r"(?m)^(?:FAIL|UNDECIDED|4\d\d|5\d\d)\b.*$|(?<=\"reason\": )\"[^\"]+\""
 _WORDS = {True: ("green", "yes"), False: ("bold red", "NO"), None: ("dim", "-")}  # as told?
 
 S = TypeVar("S")
