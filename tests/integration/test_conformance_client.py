@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from base64 import b64decode
 from hashlib import sha256
 from pathlib import Path
@@ -19,7 +20,7 @@ from modelseal.formats import intoto
 from modelseal.formats.bundle import Bundle, MessageSignature, to_bytes
 
 TESTS = Path(__file__).parents[1]
-CLIENT = TESTS / "conformance" / "client"
+CLIENT = [sys.executable, "-I", TESTS / "conformance" / "client"]
 VECTORS = TESTS / "vectors"
 A_TXT = "sha256:a0cfc71271d6e278e57cd332ff957c3f7043fdda354c4cbb190a30d56efa01bf"
 ALICE = "alice@example.com"
@@ -27,7 +28,7 @@ ALICE = "alice@example.com"
 
 def client(*arguments: object) -> int:
     done = subprocess.run(
-        [str(CLIENT), *map(str, arguments)],
+        [*CLIENT, *map(str, arguments)],
         capture_output=True, text=True, timeout=PATIENCE, check=False,
     )  # fmt: skip
     for fault in ("Traceback", "should not have happened"):

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from base64 import b64decode, b64encode
 from pathlib import Path
 
@@ -17,14 +18,14 @@ from patience import PATIENCE
 from modelseal.trust import keys
 
 TESTS = Path(__file__).parents[1]
-CLIENT = TESTS / "conformance" / "oms"
+CLIENT = [sys.executable, "-I", TESTS / "conformance" / "oms"]
 VECTORS = TESTS / "vectors" / "model-signing"
 ALICE = "alice@example.com"
 
 
 def oms(*arguments: object) -> int:
     done = subprocess.run(
-        [str(CLIENT), *map(str, arguments)],
+        [*CLIENT, *map(str, arguments)],
         capture_output=True, text=True, timeout=PATIENCE, check=False,
     )  # fmt: skip
     assert "Traceback" not in done.stderr, done.stderr
@@ -278,7 +279,7 @@ def test_an_identity_of_an_instance(instance, model, tmp_path):
 
 @pytest.mark.parametrize("hash_type", ["sha256", "blake2b", "blake3"])
 def test_what_the_capabilities_promise(model, key, tmp_path, hash_type):
-    said = json.loads(subprocess.check_output([CLIENT, "capabilities"]))
+    said = json.loads(subprocess.check_output([*CLIENT, "capabilities"]))
     assert hash_type in said["hash_algorithms"]
     assert {"--hash-algorithm", "--shard-size"} <= set(said["flags"])
     bundle = tmp_path / "bundle.sig"
@@ -290,7 +291,7 @@ def test_what_the_capabilities_promise(model, key, tmp_path, hash_type):
 def test_the_benchmark_tells_times(model, key, signed):
     out = subprocess.check_output(
         [
-            CLIENT, "benchmark-model", "--operation", "verify", "--method", "key", "--repeat", "2",
+            *CLIENT, "benchmark-model", "--operation", "verify", "--method", "key", "--repeat", "2",
             "--model-path", model, "--bundle", signed, "--public-key", key[1],
         ]
     )  # fmt: skip
