@@ -33,7 +33,8 @@ other-days: $(STAMP)
 	LC_ALL=C $(OTHER_DAYS) 40 $(ON_ANY_DAY)
 	$(OTHER_DAYS) 500 $(ON_ANY_DAY)
 
-# All tests once more with every newer Python that is installed. pyenv's python3.12 runs if PYENV_VERSION names it.
+# The tests that start no servers once more, with every newer Python that is installed. pyenv's python3.12 runs if
+# PYENV_VERSION names it.
 OTHER_PYTHONS := 3.12 3.13
 
 other-pythons:
@@ -41,7 +42,8 @@ other-pythons:
 	    find="import sys; print(sys.executable)"; \
 	    if python=$$(PYENV_VERSION=$$version python$$version -c "$$find" 2>/dev/null); then \
 	        echo "Python $$version: $$python"; \
-	        $(MAKE) test PYTHON="$$python" VENV=.venv-$$version || exit 1; \
+	        $(MAKE) test PYTHON="$$python" VENV=.venv-$$version \
+	            ARGS="tests/unit tests/property tests/integration/test_readme.py" || exit 1; \
 	    else \
 	        echo "Python $$version: skipped, python$$version is not installed"; \
 	    fi; \

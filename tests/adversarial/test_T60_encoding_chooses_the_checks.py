@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-import json
 from hashlib import sha256
 
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from in_process import invoke
+from in_process import answers, invoke
 
 from modelseal.formats import bundle as bundle_format
 from modelseal.formats import dsse, intoto, oms
@@ -52,7 +51,7 @@ def model(request, tmp_path):
 def code(model, *options) -> str:
     key = ("--key", model.parent / "key.pub")
     done = invoke("verify", model, *key, *options, "--format", "json")
-    (verdict,) = json.loads(done.stdout)
+    (verdict,) = answers(done.stdout)
     return verdict["code"]
 
 

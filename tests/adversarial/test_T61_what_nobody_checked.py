@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
-from in_process import invoke
+from in_process import answers, invoke
 from private_ca import Kind, chain, leaf
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Signed:
 
     def verdict(self, *options) -> dict:
         done = invoke("verify", self.model, *self.of, *options, "--format", "json")
-        (verdict,) = json.loads(done.stdout)
+        (verdict,) = answers(done.stdout)
         return verdict
 
     def change(self, change) -> None:
@@ -113,6 +113,6 @@ def test_the_signer_is_compared_with_who_was_asked_for(signed, tmp_path):
     done = invoke(
         "verify", signed.model, "--key", tmp_path / "other.pub", "--format", "json"
     )  # fmt: skip
-    (other,) = json.loads(done.stdout)
+    (other,) = answers(done.stdout)
     assert other["verdict"] == "refused"
     assert not any(check["name"] == "signer" and check["passed"] for check in other["checks"])

@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from in_process import invoke
+from in_process import answers, invoke
 from private_ca import Kind, issued, leaf
 
 ROOT = issued(Kind("root"), None)
@@ -32,7 +30,7 @@ def sign(model, name, **more):
 def verify(model, *options):
     ca = ("--certificate-chain", model.parent / "root.pem")
     done = invoke("verify", model, *ca, *options, "--format", "json")
-    (verdict,) = json.loads(done.stdout)
+    (verdict,) = answers(done.stdout)
     return verdict
 
 

@@ -16,6 +16,7 @@ from contextlib import closing
 import pytest
 from as_user import UID, public_folder, run_as_user
 from in_process import invoke
+from patience import PATIENCE
 
 MODELSEAL = [sys.executable, "-m", "modelseal"]
 
@@ -168,7 +169,7 @@ def test_a_full_disk(public, how, model):
     before, files = public(), tree(model)
     done = subprocess.run(
         [sys.executable, "-c", limited, "sign", model, *how],
-        capture_output=True, text=True, check=False, timeout=60,
+        capture_output=True, text=True, check=False, timeout=PATIENCE,
         env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
     )  # fmt: skip
     assert code_of(done) == "disk-full", done
@@ -243,7 +244,7 @@ def test_an_interrupted_sign_in_leaves_nothing(instance, public, model, tmp_path
             if "browser" in line:
                 process.send_signal(signal.SIGINT)
                 break
-        process.communicate(timeout=60)
+        process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert (public(), tree(model)) == (before, files)
 
@@ -266,7 +267,7 @@ def test_the_bundle_goes_where_a_link_leads(how, model, tmp_path):
 def test_the_bundle_goes_to_stdout_alone(how, model, keys, options, tmp_path):
     done = subprocess.run(
         [*MODELSEAL, "sign", model, *how, "--bundle", "/dev/stdout", *options],
-        capture_output=True, check=True, timeout=60,
+        capture_output=True, check=True, timeout=PATIENCE,
     )  # fmt: skip
     assert done.stderr.startswith(b"SIGNED ")
     bundle = tmp_path / "bundle.json"
@@ -283,10 +284,10 @@ def test_stdout_has_no_place_for_two_answers(public, how, model):
 
 def test_a_document_goes_to_stdout(instance, tmp_path):
     command = [*MODELSEAL, "instance", "trust-config", "--data", instance.data, "--out"]
-    printed = subprocess.check_output([*command, "/dev/stdout"], timeout=60)
+    printed = subprocess.check_output([*command, "/dev/stdout"], timeout=PATIENCE)
     assert printed == instance.trust_config.read_bytes()
     link = tmp_path / "trust.json"
     link.symlink_to("config.json")
-    subprocess.run([*command, link], check=True, timeout=60)
+    subprocess.run([*command, link], check=True, timeout=PATIENCE)
     assert link.is_symlink()
     assert (tmp_path / "config.json").read_bytes() == printed

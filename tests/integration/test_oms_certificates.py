@@ -60,11 +60,11 @@ PATHS: dict[str, tuple[tuple[Kind, ...], str]] = {
         "certificate-expired",
     ),
     "expired and self-signed": ((leaf(ca=True, period=PAST),), "certificate-expired"),
-    "no purpose": ((ROOT, BETWEEN, leaf(purpose=None)), "certificate-usage"),
+    "no purpose": ((ROOT, BETWEEN, leaf(purpose=None)), ""),
     "for timestamps": ((ROOT, BETWEEN, leaf(purpose=TIME)), "certificate-usage"),
     "for web servers": ((ROOT, BETWEEN, leaf(purpose=TLS)), "certificate-usage"),
     "not for signatures": ((ROOT, BETWEEN, leaf(usage="key_agreement")), "certificate-usage"),
-    "no usage": ((ROOT, BETWEEN, leaf(usage=None)), "certificate-usage"),
+    "no usage": ((ROOT, BETWEEN, leaf(usage=None)), ""),
     "CA for web servers": ((ROOT, Kind("between", purpose=TLS), leaf()), "certificate-usage"),
     "path too long": (
         (ROOT, BETWEEN, Kind("one too many"), leaf()), "untrusted-certificate",

@@ -80,7 +80,7 @@ NAMED = {
                        NOTHING, "the key itself"),
     "by nothing": (named_by(), NOTHING, "does not say"),
     "as another": (named_by(hint=lambda _: "0" * 64), "key-mismatch", ""),
-    "by words": (named_by(hint=lambda _: "release key"), "key-mismatch", ""),
+    "by words": (named_by(hint=lambda _: "release key"), NOTHING, "is no fingerprint"),
     "as another itself": (named_by(rawBytes=stranger), "key-mismatch", ""),
     "as two": (named_by(rawBytes=stranger, hint=lambda k: keys.hints(k)[0]), "key-mismatch", ""),
     "by a number": (named_by(hint=lambda _: 1), "wrong-type", ""),

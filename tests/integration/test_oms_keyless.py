@@ -96,14 +96,15 @@ def test_bundles(signed, bundle, name):
 
 
 @pytest.mark.parametrize(
-    ("identity", "issuer"),
-    [(ALICE.upper(), None), (f" {ALICE}", None), ("*", None), (ALICE, "https://issuer.example"),
-     (ALICE, "/"), ("", None)],
+    ("identity", "issuer", "code"),
+    [(ALICE.upper(), None, "identity-mismatch"), (f" {ALICE}", None, "identity-mismatch"),
+     ("*", None, "identity-mismatch"), (ALICE, "https://issuer.example", "issuer-mismatch"),
+     (ALICE, "/", "issuer-mismatch"), ("", None, "whose-signature")],
 )  # fmt: skip
-def test_the_identity_is_exact(signed, identity, issuer):
+def test_the_identity_is_exact(signed, identity, issuer, code):
     asked = f"{signed.who[3]}/" if issuer == "/" else issuer or signed.who[3]
     who = ("--identity", identity, "--identity-provider", asked)
-    assert signed.refusal("sigstore", *who, *signed.root) == "identity-mismatch"
+    assert signed.refusal("sigstore", *who, *signed.root) == code
     assert signed.refusal("sigstore", *signed.who[:2], *signed.root) == "missing-option"
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 from in_process import invoke
+from patience import PATIENCE
 from private_ca import Kind, chain, leaf
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ def test_a_pipe(name, place, fifo, tmp_path):
 def test_stdin(name, place, tmp_path):
     data = place.file(CASES[name][0]).read_bytes()
     command = [sys.executable, "-m", "modelseal", *words(name, "/dev/stdin", place, tmp_path)]
-    done = subprocess.run(command, input=data, capture_output=True, check=False, timeout=120)
+    done = subprocess.run(command, input=data, capture_output=True, check=False, timeout=PATIENCE)
     assert done.returncode == 0, done
 
 

@@ -166,7 +166,17 @@ def test_a_certificate_that_expired_is_accepted_for_its_timestamp(
 
     monkeypatch.setattr(authority, "datetime", Later)
     assert invoke(*sign).exit_code == 0
-    assert said(*asked)["code"] == "certificate-expired"
+    policy = tmp_path / "policy.toml"
+    policy.write_text(
+        f'version = 1\ndefault = "deny"\n[trust]\nroot = "{instance.trusted_root}"\n'
+        f'[signers.owner]\ncertificate_chain = "{root}"\nlogged = false\n'
+        f'[[rule]]\nmodels = ["*"]\nsigners = ["owner"]\nallow_ignored = ["*"]\n'
+    )
+    assert said(*asked)["code"] == "not-logged"
+    assert said(target, "--policy", policy)["code"] == "certificate-expired"
+    stamped = ("--timestamp", "--trust-config", instance.trust_config)
+    assert invoke(*sign, *stamped).exit_code == 0
+    assert said(target, "--policy", policy)["code"] == "accepted"
     done = invoke(*sign, *BOTH, "--trust-config", instance.trust_config)
     assert done.exit_code == 0, done.output
     verdict = said(*asked)

@@ -43,7 +43,7 @@ def check(
     compared = partial(differences, progress=progress, cache=cache)
     verdict = judge(path, name, policy, verifier, compared, bundle=bundle)
     checks = verdict.checks
-    if cache is not None and verdict:
+    if cache is not None:
         message = f"{cache.unread} of the files were not read: they look as when last signed"
         checks = (*checks, Check(STAT_CACHE, passed=True, detail=message))
     return verdict.replace(model=names.text(path), checks=checks)

@@ -71,8 +71,8 @@ def serve(
 def _started(services: Services, ready: Callable[[str], None]) -> None:
     url, root = services.state.url, services.tuf.root()
     fields = {"url": url, "tuf_root": f"sha256:{sha256(root).hexdigest()}"}
+    ready(url)  # first, for who reads both streams as one
     _log.info("started", extra={"fields": fields})
-    ready(url)
 
 
 def _open(data: Path, state: State, users: Users | None) -> tuple[Database, Services]:

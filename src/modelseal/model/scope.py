@@ -145,8 +145,8 @@ def check_ignored(models: Sequence[Path], ignored: Iterable[Path]) -> None:
     """
     for path in ignored:
         found = {name for model in models for name in names_in(model, (path,))}
-        if _GLOB & set("".join(found or path.name)):
-            raise _bad_ignored_path(path, "has a '*', '?' or '[', and must be no pattern")
+        if _GLOB & set("".join(found or str(path))):
+            raise _bad_ignored_path(path, "is a pattern, and each path is left out as it is")
         if not found:
             raise _bad_ignored_path(path, *_elsewhere(models, path))
 

@@ -67,7 +67,12 @@ def gather(
     logs: tuple[Log, ...] = ()
     if logged == "always" or (logged == "if-named" and anchors.logs):
         if len(bundle.entries) != 1:
-            raise Unverified("not-logged", "The bundle must have one entry of a transparency log.")
+            raise Unverified(
+                "not-logged",
+                "The trusted root names a transparency log, and the bundle has no entry of one.",
+                "Sign with --log; or say of a key or a CA, in a policy, that its signatures are in "
+                "no log: logged = false",
+            )
         (entry,) = bundle.entries
         logs = log.of_entry(entry, anchors.logs, source)
         log.check_promise(entry, logs)

@@ -82,7 +82,7 @@ async def statuses(addresses):
 def test_no_address_takes_all_connections(monkeypatch):
     monkeypatch.setattr(server, "_MAX_OF_ADDRESS", 3)
     addresses = ["127.0.0.2"] * 5 + ["127.0.0.3", "127.0.0.4", "127.0.0.2"]
-    answered = asyncio.run(asyncio.wait_for(statuses(addresses), 60))
+    answered = asyncio.run(asyncio.wait_for(statuses(addresses), PATIENCE))
     assert answered == [True, True, True, False, False, True, True, False]
 
 
@@ -98,7 +98,7 @@ def test_a_connection_that_ends_makes_room(monkeypatch):
                 assert b"204" in await reader.read()
                 writer.close()
 
-    asyncio.run(asyncio.wait_for(one_after_another(), 60))
+    asyncio.run(asyncio.wait_for(one_after_another(), PATIENCE))
 
 
 def test_an_address_gets_no_more_than_half():
