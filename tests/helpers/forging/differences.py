@@ -153,6 +153,16 @@ SIGSTORE_PYTHON: Table = {
 
 
 SIGSTORE_GO: Table = {
+    "a timestamp that names a trusted authority and is not good, beside one that is": {
+        "timestamp: by a stranger, with the signer's certificate": "no-trusted-time",
+        "timestamp: one more, by a stranger": "no-trusted-time",
+        "timestamp: one more, over other bytes": "no-trusted-time",
+        "timestamp: purpose not critical": "no-trusted-time",
+    },
+    "an entry of a version 2 log outside the period in which the log is trusted": {
+        "root: tlogs ends before": "log-expired",
+        "root: tlogs begins after": "log-expired",
+    },
     "a certificate for something else than signing code, or that says so in a forbidden way": {
         "certificate: subject with a name, critical alternative": "untrusted-certificate",
         "certificate: no subject, alternative not critical": "untrusted-certificate",
