@@ -4,6 +4,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
 # A test run says the same twice, however busy the machine is.
 settings.register_profile("modelseal", deadline=None, derandomize=True)
 settings.load_profile("modelseal")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # Started in the background: else the processes of tests would not see Ctrl-C either.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 for _name in [name for name in os.environ if name.startswith("MODELSEAL_")]:
     del os.environ[_name]  # options of whoever runs the tests
