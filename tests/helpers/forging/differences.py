@@ -234,8 +234,6 @@ SIGSTORE_GO: Table = {
     "a trusted root without logs or authorities, by what else there is": {
         "root: tlogs missing": "unknown-log",
         "root: tlogs empty": "unknown-log",
-        "root: timestampAuthorities missing": "no-trusted-time",
-        "root: timestampAuthorities empty": "no-trusted-time",
     },
     "a bundle of version 0.1 without inclusion proof, by the log's promise alone": {
         "bundle: no proof": "not-logged",
