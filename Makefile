@@ -22,11 +22,12 @@ demo: $(STAMP)
 test: $(STAMP)
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "not interop" $(ARGS)
 
-# The same on other days, in another time zone and without a locale. Integration tests but these two take the clock
-# only as the fixtures do that all tests share, and the notebook shows dates.
+# On other days, in another time zone and without a locale. The command line in the test's own process is left out:
+# it once ended in a segmentation fault under the preloaded clock.
 OTHER_DAYS := $(BIN)/python scripts/move_clock.py
-ON_ANY_DAY := $(BIN)/python -m pytest -n auto --dist loadfile -m "not interop" tests/unit tests/property \
-    tests/adversarial tests/integration/test_clock.py tests/integration/test_notebook.py $(ARGS)
+ON_ANY_DAY := $(BIN)/python -m pytest -n auto --dist loadfile -m "not interop" tests/property \
+    tests/unit/verification tests/unit/policy tests/unit/trust tests/unit/model tests/unit/formats \
+    tests/integration/test_clock.py tests/integration/test_notebook.py $(ARGS)
 
 other-days: $(STAMP)
 	TZ=Pacific/Kiritimati $(OTHER_DAYS) 1 $(ON_ANY_DAY)
@@ -43,7 +44,7 @@ other-pythons:
 	    if python=$$(PYENV_VERSION=$$version python$$version -c "$$find" 2>/dev/null); then \
 	        echo "Python $$version: $$python"; \
 	        $(MAKE) test PYTHON="$$python" VENV=.venv-$$version \
-	            ARGS="tests/unit tests/property tests/integration/test_readme.py" || exit 1; \
+	            ARGS="tests/unit/verification tests/unit/policy tests/unit/model tests/unit/formats tests/property" || exit 1; \
 	    else \
 	        echo "Python $$version: skipped, python$$version is not installed"; \
 	    fi; \
