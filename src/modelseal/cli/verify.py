@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelseal.cli._defaults import SIGNER, TRUST, add_defaults, apply_defaults
-from modelseal.cli._options import add_format, add_trust, trust_of
+from modelseal.cli._options import add_format
 from modelseal.cli._progress import byte_progress
+from modelseal.cli._signers import add_signers, request_of
 from modelseal.errors import UsageError
 
 if TYPE_CHECKING:
-    from modelseal.admission.request import Request
     from modelseal.cli._options import Options, Parser
     from modelseal.model.hashing import Progress
     from modelseal.model.stat_cache import StatCache
@@ -40,60 +40,16 @@ def add_options(parser: Parser) -> None:
     """Say which options the command has."""
     add = parser.add_argument
     add("paths", nargs="+", type=Path, metavar="PATH", help="Models: files or folders.")
-    who = parser.add_argument_group("who must have signed")
-    who.add_argument(
-        "--identity", "--certificate-identity", "--cert-identity", dest="identities",
-        action="append", default=[], metavar="ID",
-        help="An e-mail address or a URI. May be repeated, with its issuer.",
-    )  # fmt: skip
-    who.add_argument(
-        "--issuer", "--certificate-oidc-issuer", "--cert-oidc-issuer", dest="issuers",
-        action="append", default=[], metavar="URL",
-        help="Who must have vouched for that identity.",
-    )  # fmt: skip
-    who.add_argument(
-        "--key", dest="keys", action="append", default=[],
-        metavar="PEM", help="The owner of this public key. May be repeated.",
-    )  # fmt: skip
-    who.add_argument(
-        "--certificate-chain", metavar="PEM", help="Somebody with a certificate of this CA."
-    )
-    who.add_argument(
-        "--certificate-subject", metavar="NAME",
-        help="Whose certificate of that CA: its subject, or a name in it.",
-    )  # fmt: skip
-    who.add_argument(
-        "--policy", metavar="FILE", help="Whoever this policy accepts (docs/policy.md)."
-    )
-    who.add_argument(
-        "--policy-signer", metavar="SIGNER",
-        help="Who must have signed that policy: the file of a public key, or "
-        "identity=ID,issuer=URL.",
-    )  # fmt: skip
-    who.add_argument(
-        "--threshold", type=int, metavar="N",
-        help="How many of several identities or keys must have signed. [default: all]",
-    )  # fmt: skip
-    add_trust(parser)
+    add_signers(parser)
     add(
         "--recursive", action="store_true",
         help="Verify all models in these folders, however deep; an unsigned one is refused.",
     )  # fmt: skip
     add("--bundle", metavar="FILE", help="The bundle, if it is not beside or inside.")
     add(
-        "--verifier", choices=("modelseal", "sigstore", "both"),
-        help="Whose checks of the signature count; with both, they must agree. "
-        "[default: modelseal]",
-    )  # fmt: skip
-    add(
         "--trust-stat-cache", action="store_true",
         help="Do not read files that look as at the last `sign --update`. "
         "Not proof; the answer says.",
-    )  # fmt: skip
-    add(
-        "--ignore-unsigned", action="append", default=[], metavar="PATTERN",
-        help="Let files be there that nobody signed: a glob over their names, a folder with / at "
-        "the end. May be repeated.",
     )  # fmt: skip
     add_format(parser)
     add_defaults(parser, SIGNER, TRUST)
@@ -107,7 +63,7 @@ def run(options: Options) -> int:
     _check(options)
     if options.recursive:
         options.paths = _models_in(options.paths)
-    policy, verifier = asked(**_request(options))
+    policy, verifier = asked(**request_of(options))
     with byte_progress("Verifying", options.paths) as progress:
         verdicts = _verdicts(options, policy, verifier, progress)
     from modelseal.cli._render import print_verdicts
@@ -130,40 +86,12 @@ def _check(options: Options) -> None:
             f"--bundle names one signature, and {wanted} signers must have signed.",
             "Leave out --bundle, or verify one signer at a time.",
         )
-    if len(options.identities) != len(options.issuers):
-        raise UsageError("whose-signature", "--identity and --issuer go together.")
 
 
 def _models_in(paths: list[Path]) -> list[Path]:
     from modelseal.admission.discover import discover
 
     return list(dict.fromkeys(model for path in paths for model in discover(path)))
-
-
-def _request(options: Options) -> Request:
-    """Return what the options ask for, as the functions of the package take it."""
-    request: Request = {
-        "trust": trust_of(options),
-    }
-    if options.verifier is not None:
-        request["verifier"] = options.verifier
-    if options.identities:
-        request["signers"] = list(zip(options.identities, options.issuers, strict=True))
-    if options.keys:
-        request["key"] = options.keys
-    if options.certificate_chain is not None:
-        request["certificate_authority"] = options.certificate_chain
-    if options.certificate_subject is not None:
-        request["certificate_subject"] = options.certificate_subject
-    if options.policy is not None:
-        request["policy"] = options.policy
-    if options.policy_signer is not None:
-        request["policy_signer"] = options.policy_signer
-    if options.threshold is not None:
-        request["threshold"] = options.threshold
-    if options.ignore_unsigned:
-        request["ignore_unsigned"] = options.ignore_unsigned
-    return request
 
 
 def _path(given: str | None) -> Path | None:
