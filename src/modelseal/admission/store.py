@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelseal import files, outputs
+from modelseal import files, home, outputs
 from modelseal.errors import Undecided, UsageError, shown
 
 if TYPE_CHECKING:
@@ -45,6 +45,15 @@ def digest_of(manifest: Manifest) -> str:
         name = resource.name.encode()
         hasher.update(len(name).to_bytes(8, "big") + name + resource.digest)
     return hasher.hexdigest()
+
+
+def default_folder() -> Path:
+    """Return the store of this user, where nobody names another.
+
+    Raises:
+        Undecided: the user has no home folder.
+    """
+    return home.folder("data", "modelseal") / "store"
 
 
 def prepare(store: Path) -> Path:

@@ -31,6 +31,7 @@ COMMANDS = {
     "diff": "Show which files and tensors of two models differ.",
     "key": "Make keys to sign with.",
     "policy": "Write, check, explain and test policies.",
+    "exec": "Run any server on admitted models only.",
     "inspect": "Show what a signature says, without checking it.",
     "trust": "Choose which instances of Sigstore this machine trusts.",
     "instance": "Run a private Sigstore in one process.",
@@ -93,7 +94,7 @@ def _call(words: Sequence[str]) -> Call:
         top_parser().parse([name])
     if name not in COMMANDS:
         raise _options.unknown_command(None, name, [*COMMANDS, "help"])
-    options = command_parser(name).parse([*rest, *flags])
+    options = command_parser(name).parse([*flags, *rest])
     return _run.Call(options.called, import_module(f"modelseal.cli.{name}").run, options)
 
 

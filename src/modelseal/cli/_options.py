@@ -56,6 +56,7 @@ class Parser(argparse.ArgumentParser):
         self._inner: argparse._SubParsersAction[Parser] | None = None
         self.command = prog.partition(" ")[2] or None  # such as "verify", "trust add"
         self.set_defaults(called=self.command)
+        self.takes_command = False  # one of somebody else, as `options.words`
         self.add_argument(
             "-q", "--quiet", action="store_true", default=argparse.SUPPRESS,
             help="Print no progress, no notes, and nothing of what went well.",
@@ -82,11 +83,14 @@ class Parser(argparse.ArgumentParser):
         Raises:
             UsageError: they are wrong. SystemExit: help was asked for.
         """
+        words: Sequence[str] = ()
+        if self.takes_command:
+            arguments, words = self._split(arguments)
         without = _first_empty(arguments)
         if without is not None:
             raise CallError(empty(without), self.command)
         self.check_words(arguments)
-        options, rest = self.parse_known_args(arguments)
+        options, rest = self.parse_known_args(arguments, argparse.Namespace(words=words))
         for one in rest:
             if one.startswith("-") and one != "-":
                 raise self._unknown(one)
@@ -95,6 +99,22 @@ class Parser(argparse.ArgumentParser):
         if rest:
             options.paths += map(Path, rest)
         return options
+
+    def _split(self, words: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+        """Return our own options, and the command behind them, which may have the same ones.
+
+        It begins behind `--`, or with the first word that is neither an option nor its value.
+        """
+        is_value = False
+        for index, word in enumerate(words):
+            if word == "--" and not is_value:
+                return words[:index], words[index + 1 :]
+            if is_value or word.startswith("-"):
+                action = self._option_string_actions.get(word)
+                is_value = not is_value and action is not None and action.nargs is None
+            elif word:
+                return words[:index], words[index:]
+        return words, ()
 
     def check_words(self, words: Sequence[str]) -> None:
         """Check that there are such commands and options, before argparse misses others.

@@ -6,7 +6,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from modelseal.cli._run import (
     ACCEPTED,
@@ -38,17 +38,20 @@ def print_verdicts(
     *,
     as_json: bool,
     counted: bool = False,
+    command: str = "verify",
+    stream: TextIO | None = None,
 ) -> int:
     """Print the verdicts, in their order, and how many there are of each; return the exit code.
 
-    The count of a single one is printed only if it is to be `counted`.
+    The count of a single one is printed only if it is to be `counted`. Text goes to `stream`,
+    stdout or stderr.
     """
     code = _exit_code(verdicts)
     if as_json:
-        print_document("verify", code, verdicts=[verdict.to_dict() for verdict in verdicts])
+        print_document(command, code, verdicts=[verdict.to_dict() for verdict in verdicts])
         return code
     for verdict in verdicts:
-        _print_verdict(verdict)
+        _print_verdict(verdict, stream or sys.stdout)
     for source in sorted({verdict.trust for verdict in verdicts} - {""}):
         note(f"trust root: {shown(source)}")
     if len(verdicts) > 1 or counted:
@@ -86,11 +89,12 @@ def print_signed(
     return ACCEPTED
 
 
-def _print_verdict(verdict: Verdict) -> None:
+def _print_verdict(verdict: Verdict, stream: TextIO) -> None:
+    tell = say if stream is sys.stderr else answer
     name = shown(verdict.model)
     if verdict.warned:  # never quiet: somebody would have to look at it
-        answer(
-            f"{styled('WARNING ', 'yellow')}{name}: accepted, for the policy only warns: "
+        tell(
+            f"{styled('WARNING ', 'yellow', stream)}{name}: accepted, for the policy only warns: "
             f"[{verdict.code}] {verdict.message}"
         )
         return
@@ -99,11 +103,11 @@ def _print_verdict(verdict: Verdict) -> None:
             when = f" at {verdict.time:%Y-%m-%d %H:%M:%S} UTC" if verdict.time else ""
             names = ", ".join(shown(str(signer)) for signer in verdict.signers)
             signed = f"signed by {names}{when}"
-            answer(f"{styled('OK ', 'green')}{name}: {signed}")
+            tell(f"{styled('OK ', 'green', stream)}{name}: {signed}")
             _print_notes(verdict)
         return
     word = "FAIL " if verdict.status == "refused" else "UNDECIDED "
-    answer(f"{styled(word, 'red')}{name}: [{verdict.code}] {verdict.message}")
+    tell(f"{styled(word, 'red', stream)}{name}: [{verdict.code}] {verdict.message}")
     if verdict.hint:
         say(f"hint: {verdict.hint}")
 

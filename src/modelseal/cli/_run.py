@@ -8,7 +8,7 @@ import os
 import sys
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TextIO
 
 from modelseal.errors import ModelSealError, SignInNeeded, Undecided, UsageError, shown
@@ -107,6 +107,7 @@ def _answered(words: Sequence[str], parse: Callable[[Sequence[str]], Call]) -> i
 
 def _wants_json(words: Sequence[str]) -> bool:
     """Return whether `--format json` is among `words`, which may be wrong otherwise."""
+    words = list(takewhile(lambda word: word != "--", words))  # behind it they are not options
     return "--format=json" in words or ("--format", "json") in pairwise(words)
 
 
