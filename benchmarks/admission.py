@@ -24,7 +24,7 @@ def rows(folder: Path) -> Iterator[Row]:
     for number in range(FILES):
         (model / f"{number}.bin").write_bytes(os.urandom(SIZE))
     with instance(folder) as started:
-        modelseal.sign(model, identity_token=started.token(), trust_config=started.trust_config)
+        modelseal.sign(model, identity_token=started.token(), trust=started.trust_config)
         options = {"identity": ALICE, "issuer": started.url, "trust_config": started.trust_config}
 
         def ours() -> None:

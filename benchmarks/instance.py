@@ -16,6 +16,7 @@ from modelseal.instance.tlog import LOG
 from modelseal.instance.tree import Tree
 from modelseal.signing._sigstore import signing
 from modelseal.trust import _sigstore as roots
+from modelseal.trust.choice import Trust
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +29,7 @@ SMALL, LARGE, APPENDS = 1_000, 100_000, 200
 
 def rows(folder: Path) -> Iterator[Row]:
     with instance(folder) as started:
-        config = roots.trust_config(path=started.trust_config)
+        config = roots.services(Trust.of(started.trust_config))
         tokens = [signing.identity_token(started.token(), config) for _ in range(CLIENTS)]
 
         def client(token) -> None:

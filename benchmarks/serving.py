@@ -52,7 +52,7 @@ def rows(folder: Path) -> Iterator[Row]:
     joblib.dump(svm.SVC(gamma=0.001).fit(digits.data, digits.target), model / "model.joblib")
     (model / "model-settings.json").write_text(json.dumps(SETTINGS))
     with instance(folder) as started:
-        modelseal.sign(model, identity_token=started.token(), trust_config=started.trust_config)
+        modelseal.sign(model, identity_token=started.token(), trust=started.trust_config)
         root = json.loads(started.trust_config.read_bytes())["trustedRoot"]
     (folder / "trusted_root.json").write_text(json.dumps(root))
     (folder / "policy.toml").write_text(POLICY.format(identity=ALICE, issuer=started.url))

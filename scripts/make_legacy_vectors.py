@@ -27,11 +27,12 @@ from private_ca import Kind, chain, leaf  # noqa: E402 - a helper of the tests
 
 import modelseal  # noqa: E402 - after the path is set
 from modelseal.formats import oms  # noqa: E402 - as above
-from modelseal.signing.plan import Way  # noqa: E402 - as above
+from modelseal.signing.plan import SignOptions  # noqa: E402 - as above
 from modelseal.signing.sign import sign_all  # noqa: E402 - as above
 from modelseal.signing.signers.key import KeySigner, with_certificate  # noqa: E402 - as above
 from modelseal.signing.signers.witness import of_instance  # noqa: E402 - as above
 from modelseal.trust import keys  # noqa: E402 - as above
+from modelseal.trust.choice import Trust  # noqa: E402 - as above
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -73,12 +74,12 @@ def kinds() -> dict[str, Make]:
     for hash_type in oms.HASHES:
         for size, method in ((None, "files"), (8, "shards")):
             how = oms.serialization(hash_type, shard_size=size)
-            found[f"p256-{hash_type}-{method}"] = by_key("p256", Way(how))
+            found[f"p256-{hash_type}-{method}"] = by_key("p256", SignOptions(how))
     linked = oms.serialization(allow_symlinks=True)
     return found | {
-        "p256-one-file": by_key("p256", Way(files_as_models=True), file="a"),
+        "p256-one-file": by_key("p256", SignOptions(files_as_models=True), file="a"),
         "p256-one-file-shards": by_key(
-            "p256", Way(oms.serialization(shard_size=8), files_as_models=True), file="a"
+            "p256", SignOptions(oms.serialization(shard_size=8), files_as_models=True), file="a"
         ),
         "p256-artifact": by_key("p256", file="a"),
         "p384-artifact": by_key("p384", file="a"),
@@ -91,24 +92,24 @@ def kinds() -> dict[str, Make]:
         "ed25519-timestamped-artifact": witnessed(by_key("ed25519", file="a"), logs=False),
         "p256-timestamped-files": witnessed(by_key("p256"), logs=False),
         "certificate-logged-files": witnessed(by_certificate()),
-        "p256-links": by_key("p256", Way(linked), links={"link": "a", "folder": "sub"}),
+        "p256-links": by_key("p256", SignOptions(linked), links={"link": "a", "folder": "sub"}),
         "p256-ignored": by_key("p256", ignored=["sub"]),
         "p256-two-signatures": two_signatures,
         "certificate-files": by_certificate(),
         "certificate-artifact": by_certificate(file="a"),
         "keyless-artifact": keyless(file="a"),
-        "keyless-one-file": keyless(Way(files_as_models=True), file="a"),
+        "keyless-one-file": keyless(SignOptions(files_as_models=True), file="a"),
         "keyless-files": keyless(),
-        "keyless-shards": keyless(Way(oms.serialization("blake3", shard_size=8))),
+        "keyless-shards": keyless(SignOptions(oms.serialization("blake3", shard_size=8))),
         "keyless-ignored": keyless(ignored=["sub"]),
     }
 
 
-def by_key(kind: str, way: Way | None = None, **about) -> Make:
+def by_key(kind: str, options: SignOptions | None = None, **about) -> Make:
     def make(folder: Path, model: Path, witness: Witness | None = None) -> None:
         key, public = new_key(kind)
         (folder / "key.pub").write_bytes(public)
-        sign(folder, model, way, about, signer=KeySigner(key, witness=witness))
+        sign(folder, model, options, about, signer=KeySigner(key, witness=witness))
 
     return make
 
@@ -118,7 +119,7 @@ def witnessed(make: Make, *, logs: bool = True) -> Make:
 
     def make_so(folder: Path, model: Path) -> None:
         with instance(folder) as (_, _, config):
-            seen = of_instance(logs=logs, stamps=True, trust_config=str(config))
+            seen = of_instance(Trust.of(config), logs=logs, stamps=True)
             make(folder, model, seen)
         if not logs:  # whoever names a log wants an entry
             root = json.loads((folder / "trusted_root.json").read_text())
@@ -128,11 +129,11 @@ def witnessed(make: Make, *, logs: bool = True) -> Make:
 
 
 def two_signatures(folder: Path, model: Path) -> None:
-    way = Way(add=True)
+    options = SignOptions(add=True)
     for name in ("key.pub", "key-2.pub"):
         key, public = new_key("p256")
         (folder / name).write_bytes(public)
-        sign_all([model], signer=KeySigner(key), way=way)
+        sign_all([model], signer=KeySigner(key), options=options)
     shutil.copy(model / "model.sig", folder / "bundle.json")
     shutil.copy(model / "model.sig.2", folder / "bundle-2.json")
     describe(folder, {})
@@ -152,24 +153,26 @@ def by_certificate(**about) -> Make:
     return make
 
 
-def keyless(way: Way | None = None, **about) -> Make:
+def keyless(options: SignOptions | None = None, **about) -> Make:
     def make(folder: Path, model: Path) -> None:
         with instance(folder) as (issuer, token, config):
-            who = {"identity": ALICE, "issuer": issuer}
-            sign(folder, model, way, about | who, identity_token=token, trust_config=config)
+            who, trust = {"identity": ALICE, "issuer": issuer}, Trust.of(config)
+            sign(folder, model, options, about | who, identity_token=token, trust=trust)
 
     return make
 
 
-def sign(folder: Path, model: Path, way: Way | None, about: dict, **signer) -> None:
+def sign(folder: Path, model: Path, options: SignOptions | None, about: dict, **signer) -> None:
     """Sign `model`, or the file of it that `about` names, and describe what was signed."""
     for name, target in about.get("links", {}).items():
         (model / name).symlink_to(target)
-    way = way or Way()
+    options = options or SignOptions()
     if "ignored" in about:
-        way = Way(way.serialization, tuple(model / name for name in about["ignored"]))
+        options = SignOptions(
+            options.serialization, tuple(model / name for name in about["ignored"])
+        )
     signed = model / about.get("file", "")
-    sign_all([signed], bundle=folder / "bundle.json", way=way, **signer)
+    sign_all([signed], bundle=folder / "bundle.json", options=options, **signer)
     describe(folder, about)
 
 

@@ -243,11 +243,10 @@ class Site:
 
     def sign(self, *paths: Path, identity: str = ALICE) -> None:
         from modelseal.signing.sign import sign_all  # noqa: PLC0415 - as above
+        from modelseal.trust.choice import Trust  # noqa: PLC0415 - as above
 
-        token = self.instance.token(identity)
-        sign_all(
-            paths, identity_token=token, trust_config=self.instance.trust_config, overwrite=True
-        )
+        token, trust = self.instance.token(identity), Trust.of(self.instance.trust_config)
+        sign_all(paths, identity_token=token, trust=trust, overwrite=True)
 
     def signed(self, name: str, /, **settings: object) -> Path:
         folder = self.write(name, **settings)

@@ -37,6 +37,22 @@ def empty(name: str) -> UsageError:
     return UsageError("empty-value", message, "Give it a value, or leave it out.")
 
 
+def warn_deprecated(message: str) -> None:
+    """Warn whoever called this package that what they use will go."""
+    import inspect  # noqa: PLC0415 - only callers of what is old wait for it
+    import warnings  # noqa: PLC0415 - as `inspect`
+
+    level, frame = 1, inspect.currentframe()
+    while frame is not None and _is_inside(frame.f_globals.get("__name__", "")):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, DeprecationWarning, stacklevel=level)
+
+
+def _is_inside(module: str) -> bool:
+    """Return whether `module` is ours, or stands between our functions, as that of `with` does."""
+    return module.partition(".")[0] in {"modelseal", "contextlib"}
+
+
 def no_empty_values(function: Callable[P, R]) -> Callable[P, R]:
     """Have `function` refuse empty texts as arguments, with `UsageError`."""
     # The start of every command is too short for the module `inspect`.

@@ -44,7 +44,7 @@ def who(instance) -> dict[str, object]:
 
 def signed(instance, path: Path, **options: object) -> modelseal.Signed:
     return modelseal.sign(
-        path, identity_token=instance.token(), trust_config=instance.trust_config, **options
+        path, identity_token=instance.token(), trust=instance.trust_config, **options
     )
 
 
@@ -392,7 +392,7 @@ def test_two_identities_of_three(instance, model, who) -> None:
 
     token = instance.token("bob@example.com")
     config = instance.trust_config
-    bob = modelseal.sign(model, identity_token=token, trust_config=config, add=True)
+    bob = modelseal.sign(model, identity_token=token, trust=config, add=True)
     assert bob.bundle == model / "model.sig.2"
     assert modelseal.verify_threshold(model, signers=three, threshold=2, **root)
     assert modelseal.verify(model, **who)

@@ -38,7 +38,7 @@ def downloaded(cache):
 
 def sign(instance, path, **more):
     token = instance.token(ALICE)
-    return modelseal.sign(path, trust_config=instance.trust_config, identity_token=token, **more)
+    return modelseal.sign(path, trust=instance.trust_config, identity_token=token, **more)
 
 
 def signer(instance):

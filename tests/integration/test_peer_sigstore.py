@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 import modelseal
 from modelseal.model import manifest, scope
 from modelseal.signing.sign import sign_all
+from modelseal.trust.choice import Trust
 
 ALICE = "alice@example.com"
 
@@ -26,9 +27,8 @@ def stock_verifies(sigstore, instance, what, *options, identity=ALICE):
 
 
 def signed(instance, path, **options):
-    return sign_all(
-        [path], trust_config=instance.trust_config, identity_token=instance.token(ALICE), **options
-    )[0]
+    trust = Trust.of(instance.trust_config)
+    return sign_all([path], trust=trust, identity_token=instance.token(ALICE), **options)[0]
 
 
 def verdict(instance, path, **options):

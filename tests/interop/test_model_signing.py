@@ -67,7 +67,7 @@ def test_it_verifies_what_we_signed_in_the_cache_of_a_hub(model_signing, lab, tm
         snapshot = served.download(tmp_path / "cache")
     assert (snapshot / "config.json").is_symlink()
     signed = modelseal.sign(
-        snapshot, trust_config=instance.trust_config, identity_token=instance.token(ALICE)
+        snapshot, trust=instance.trust_config, identity_token=instance.token(ALICE)
     )
     links = (ALICE, "--allow_symlinks")  # it does not go by what the bundle says of them
     assert peer_verifies(model_signing, instance, snapshot, signed.bundle, *links)
@@ -83,7 +83,7 @@ def test_it_verifies_what_we_signed_in_the_cache_of_a_hub(model_signing, lab, tm
 def test_it_verifies_the_folder_we_signed(model_signing, lab, tmp_path):
     instance, model = lab.instance, shutil.copytree(lab.models.folder, tmp_path / "model")
     signed = modelseal.sign(
-        model, trust_config=instance.trust_config, identity_token=instance.token(ALICE)
+        model, trust=instance.trust_config, identity_token=instance.token(ALICE)
     )
     assert peer_verifies(model_signing, instance, model, signed.bundle)
     assert not peer_verifies(model_signing, instance, model, signed.bundle, "mallory@example.com")

@@ -24,10 +24,11 @@ from verifying import check_by
 
 import modelseal
 from modelseal.formats import oms
-from modelseal.signing.plan import Way
+from modelseal.signing.plan import SignOptions
 from modelseal.signing.sign import sign_all
 from modelseal.signing.signers.key import KeySigner, with_certificate
 from modelseal.trust import keys
+from modelseal.trust.choice import Trust
 from modelseal.verification.believed import TrustedAuthority, TrustedKey
 
 pytestmark = pytest.mark.interop
@@ -136,9 +137,10 @@ class Shop:
         bundles = {case: self.folder / f"ours-{case}" for case in CASES}
         for case, bundle in bundles.items():
             how = oms.serialization(case.hash_type, shard_size=case.size)
-            options = {"way": Way(how, files_as_models=True), "bundle": bundle}
+            options = {"options": SignOptions(how, files_as_models=True), "bundle": bundle}
             if case.method == "sigstore":
-                options |= self.signer("sigstore")["sigstore"]
+                token, trust = self._instance.token(ALICE), Trust.of(self._instance.trust_config)
+                options |= {"identity_token": token, "trust": trust}
             else:
                 options["signer"] = self.own_signer(case.method)
             sign_all([self.models[case.shape]], **options)
@@ -288,9 +290,9 @@ def test_its_links(shop, target, code, tmp_path):
 def test_our_links(shop, tmp_path):
     model = shutil.copytree(shop.models["folder"], tmp_path / "model")
     (model / "link").symlink_to("ab")
-    way = Way(oms.serialization(allow_symlinks=True))
+    options = SignOptions(oms.serialization(allow_symlinks=True))
     case, bundle = Case("key-p256", "folder", "sha256", shards=False), tmp_path / "bundle.sig"
-    sign_all([model], signer=shop.own_signer(case.method), way=way, bundle=bundle)
+    sign_all([model], signer=shop.own_signer(case.method), options=options, bundle=bundle)
     job = {**shop.job("verify", case, bundle, links=True), "model": str(model)}
     (model / "link").unlink()
     (model / "link").symlink_to("a.b")

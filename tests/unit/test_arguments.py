@@ -11,7 +11,7 @@ from in_process import invoke
 import modelseal
 from modelseal.cli import COMMANDS, command_parser
 from modelseal.errors import UsageError
-from modelseal.signing.signers import schemes, witness
+from modelseal.signing.signers import schemes
 from modelseal.trust import keys, trust_root
 
 SIGNER = {"identity": "alice@example.com", "issuer": "https://issuer.example"}
@@ -74,7 +74,6 @@ FUNCTIONS = {
     "verify": (modelseal.verify, {"path": "model", **SIGNER}),
     "load": (lambda **given: modelseal.load(**given).__enter__(), {"path": "model", **SIGNER}),
     "choose": (trust_root.choose, {}),
-    "of_instance": (witness.of_instance, {"logs": True, "stamps": True}),
 }
 REQUEST = (
     "identity", "issuer", "key", "certificate_authority", "certificate_subject", "policy", "trust",
@@ -86,7 +85,6 @@ ARGUMENTS = [
     *(("verify", name) for name in REQUEST),
     *(("load", name) for name in (*REQUEST, "store")),
     *(("choose", name) for name in ("trusted_root", "trust_config", "instance")),
-    *(("of_instance", name) for name in ("trust_config", "instance")),
 ]  # fmt: skip
 
 

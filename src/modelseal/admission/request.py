@@ -67,9 +67,6 @@ class Asked(NamedTuple):
     verifier: Verifier
 
 
-_OLD_TRUST = ("trusted_root", "trust_config", "instance")  # arguments before there was `trust`
-
-
 def asked(**request: Unpack[Request]) -> Asked:
     """Return what the arguments, see `Request`, mean.
 
@@ -79,8 +76,13 @@ def asked(**request: Unpack[Request]) -> Asked:
     """
     for name, value in request.items():
         check_not_empty(f"'{name}'", value)
-    trust = _trust(request)
-    trust.check()
+    trust = Trust.of_arguments(
+        request.get("trust"),
+        trusted_root=request.get("trusted_root"),
+        trust_config=request.get("trust_config"),
+        instance=request.get("instance"),
+        refresh=request.get("refresh", False),
+    )
     policy = _policy(request, trust)
     return Asked(policy, verifier_for(policy, trust))
 
@@ -100,29 +102,6 @@ def verifier_for(policy: Policy, trust: Trust) -> Verifier:
     if any(isinstance(signer, AcceptedIdentity) for signer in policy.signers):
         return Verifier(trust.resolve())
     return Verifier()
-
-
-def _trust(request: Request) -> Trust:
-    refresh = request.get("refresh", False)
-    old = {name: request.get(name) for name in _OLD_TRUST if request.get(name) is not None}
-    if not old:
-        return Trust.of(request.get("trust"), refresh=refresh)
-    import warnings  # noqa: PLC0415 - for old callers only
-
-    warnings.warn(
-        f"{', '.join(old)}: give trust= instead, a path, a URL or a modelseal.Trust.",
-        DeprecationWarning,
-        stacklevel=4,
-    )
-    root, config = request.get("trusted_root"), request.get("trust_config")
-    if request.get("trust") is not None:
-        raise UsageError("conflicting-trust", "trust= and one of its older names were given.")
-    return Trust(
-        trusted_root=None if root is None else Path(root),
-        trust_config=None if config is None else Path(config),
-        instance=request.get("instance"),
-        refresh=refresh,
-    )
 
 
 def _policy(request: Request, trust: Trust) -> Policy:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from modelseal.admission.check import check
 from modelseal.admission.request import asked
-from modelseal.arguments import check_not_empty, no_empty_values
+from modelseal.arguments import check_not_empty, no_empty_values, warn_deprecated
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -62,8 +62,5 @@ def verify_threshold(
     path: str | Path, *, bundle: str | Path | None = None, **request: Unpack[Request]
 ) -> Verdict:
     """Return `verify(path, signers=signers, threshold=threshold)`, by its older name."""
-    import warnings  # noqa: PLC0415 - for old callers only
-
-    message = "verify_threshold: call verify(path, signers=..., threshold=...) instead."
-    warnings.warn(message, DeprecationWarning, stacklevel=2)
+    warn_deprecated("verify_threshold: call verify(path, signers=..., threshold=...) instead.")
     return verify(path, bundle=bundle, **request)

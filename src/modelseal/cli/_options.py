@@ -204,15 +204,18 @@ def add_trust(parser: argparse.ArgumentParser) -> None:
 
 
 def trust_of(options: Options) -> Trust:
-    """Return what the options of `add_trust` ask to believe."""
+    """Return what the options of `add_trust`, or those of them that there are, ask to believe."""
     from modelseal.trust.choice import Trust
 
-    def path(given: str | None) -> Path | None:
-        return None if given is None else Path(given)
-
+    given = vars(options)
+    files = {
+        name: Path(given[name])
+        for name in ("trusted_root", "trust_config")
+        if given.get(name) is not None
+    }
     return Trust(
-        trusted_root=path(options.trusted_root), trust_config=path(options.trust_config),
-        instance=options.instance, staging=options.staging, refresh=options.refresh,
+        **files, instance=given.get("instance"), staging=given.get("staging", False),
+        refresh=given.get("refresh", False),
     )  # fmt: skip
 
 

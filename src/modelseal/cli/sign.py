@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelseal.cli._defaults import SIGN_AS, TRUST, add_defaults, apply_defaults, is_token
-from modelseal.cli._options import add_format, add_overwrite, add_serialization
+from modelseal.cli._options import add_format, add_overwrite, add_serialization, trust_of
 from modelseal.cli._progress import byte_progress
 from modelseal.errors import ModelSealError, UsageError, shown
 
@@ -98,7 +98,7 @@ def run(options: Options) -> int:
         apply_defaults(options, TRUST)
     from modelseal.cli._render import is_stdout, print_signed
     from modelseal.formats import oms
-    from modelseal.signing.plan import Way
+    from modelseal.signing.plan import SignOptions
     from modelseal.signing.sign import sign_all
 
     if options.add and (options.overwrite or options.bundle or options.manifest or options.update):
@@ -130,15 +130,13 @@ def run(options: Options) -> int:
         signed = sign_all(
             options.paths,
             identity_token=None if signer else _token(options.identity_token),
-            instance=options.instance,
-            trust_config=options.trust_config,
-            staging=options.staging,
+            trust=trust_of(options),
             bundle=options.bundle,
             overwrite=options.overwrite,
             legacy_files=options.legacy_files,
             progress=progress,
             signer=signer,
-            way=Way(
+            options=SignOptions(
                 how, tuple(options.ignored), options.as_oms, known, options.add, options.update
             ),
         )
@@ -166,9 +164,7 @@ def _signer(options: Options) -> Signer | None:
 
 def _check_together(options: Options) -> None:
     """Check that the options say one way to sign."""
-    from modelseal.trust.choice import only_one
-
-    only_one(options.instance, options.trust_config, options.staging or None)
+    trust_of(options).check()
     witnessed = options.log or options.timestamp
     named = options.staging or (options.instance, options.trust_config) != (None, None)
     if options.key is None:
@@ -197,10 +193,7 @@ def _witness(options: Options) -> Witness | None:
         return None
     from modelseal.signing.signers import witness
 
-    return witness.of_instance(
-        logs=options.log, stamps=options.timestamp, instance=options.instance,
-        trust_config=options.trust_config, staging=options.staging,
-    )  # fmt: skip
+    return witness.of_instance(trust_of(options), logs=options.log, stamps=options.timestamp)
 
 
 def _serialized(options: Options) -> bool:

@@ -54,7 +54,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Way:
+class SignOptions:
     """How to sign: how files become resources, what is left out, whether a file is a model too.
 
     With `known` the digests are believed, and no file is read. With `add` the bundle is put beside
@@ -70,10 +70,10 @@ class Way:
     update: bool = False
 
 
-def make(
+def make_plan(
     path: Path,
     bundle: str | Path | None,
-    way: Way,
+    options: SignOptions,
     artifact_hash: HashName | None,
     *,
     overwrite: bool,
@@ -86,23 +86,23 @@ def make(
     Raises:
         UsageError, FormatError, Undecided: it cannot be signed so.
     """
-    if way.known is not None:
-        return _known(path, bundle, way.known, overwrite=overwrite)
+    if options.known is not None:
+        return _known(path, bundle, options.known, overwrite=overwrite)
     is_folder = files.is_folder(path)
     first = place_of(path, bundle, is_folder=is_folder)
-    place = Place(next_bundle(first.path), first.untrusted) if way.add else first
+    place = Place(next_bundle(first.path), first.untrusted) if options.add else first
     in_scope = None
     if is_folder:
-        links = way.serialization.allow_symlinks
-        in_scope = scope.to_sign(path, way.ignored, bundle=place.path, follow_links=links)
+        links = options.serialization.allow_symlinks
+        in_scope = scope.to_sign(path, options.ignored, bundle=place.path, follow_links=links)
         _refuse_patterns(in_scope.skip)
     place.check(overwrite=overwrite)  # before all of it is read
-    cache = _notes(path, place, folder=is_folder) if way.update else None
+    cache = _notes(path, place, folder=is_folder) if options.update else None
     message = b""
     if in_scope is not None:
-        contents = manifest.of_folder(path, in_scope, progress, way.serialization, cache)
-    elif way.files_as_models:
-        contents = manifest.of_file(path, progress, way.serialization, cache)
+        contents = manifest.of_folder(path, in_scope, progress, options.serialization, cache)
+    elif options.files_as_models:
+        contents = manifest.of_file(path, progress, options.serialization, cache)
     else:
         message, contents = _artifact(path, artifact_hash, progress, cache)
     found = contents.manifest
@@ -110,9 +110,9 @@ def make(
     _refuse_control_characters(found)
     if cache is not None:
         cache.save()
-    kind: Kind = "oms" if is_folder or way.files_as_models else "artifact"
+    kind: Kind = "oms" if is_folder or options.files_as_models else "artifact"
     if kind == "oms":
-        found = _linked_as(first.path, found, way) if place != first else found
+        found = _linked_as(first.path, found, options) if place != first else found
         message = _statement(path, found)
     plan = Plan(path, place, found, kind, message, tuple(sorted(contents.pointers)))
     if place != first:
@@ -120,14 +120,14 @@ def make(
     return plan
 
 
-def _linked_as(first: Path, found: oms.Manifest, way: Way) -> oms.Manifest:
+def _linked_as(first: Path, found: oms.Manifest, options: SignOptions) -> oms.Manifest:
     """Return `found` with what the bundle `first` records of links, so that the two count together.
 
     That is for the links of a hub's cache, which are followed whatever is recorded: a model may
     have been signed before it was uploaded.
     """
     how = found.serialization
-    if how.allow_symlinks == way.serialization.allow_symlinks:
+    if how.allow_symlinks == options.serialization.allow_symlinks:
         return found
     signed = claimed(_read(first))[1]
     links = signed.serialization.allow_symlinks
@@ -240,7 +240,7 @@ def _check_same(first: Path, plan: Plan) -> None:
     if not same:
         raise UsageError(
             "not-the-same-files",
-            f"'{shown(str(first))}' signs other files, or signs them in another way.",
+            f"'{shown(str(first))}' signs other files, or signs them in another options.",
             "Compare them with `modelseal verify`; then sign in the same way, or with --overwrite.",
         )
 

@@ -19,10 +19,9 @@ from modelseal.formats import bundle as bundle_format
 from modelseal.formats.strict import b64encode
 from modelseal.model.bundles import OLD_FILE_SUFFIX
 from modelseal.model.scope import check_ignored
-from modelseal.signing.plan import Way
-from modelseal.signing.plan import make as make_plan
+from modelseal.signing.plan import SignOptions, make_plan
 from modelseal.signing.signed import Signed, signer_of, time_of
-from modelseal.trust.choice import only_one
+from modelseal.trust.choice import Trust
 from modelseal.verification.checks import content
 
 if TYPE_CHECKING:
@@ -43,32 +42,35 @@ def sign(
     path: str | Path,
     *,
     identity_token: str | None = None,
-    instance: str | None = None,
-    trust_config: str | Path | None = None,
+    trust: str | Path | Trust | None = None,
     bundle: str | Path | None = None,
     overwrite: bool = False,
     add: bool = False,
+    instance: str | None = None,
+    trust_config: str | Path | None = None,
 ) -> Signed:
     """Sign the model at `path` (a file or a folder) and return where its bundle is.
 
     A file gets a plain artifact signature beside it, FILE.sigstore.json; a folder an OMS signature
     inside it, model.sig. Without `identity_token` the identity is that of the CI system, or the
-    browser opens. Without `instance` or `trust_config` the public Sigstore instance signs, which
-    publishes the identity for ever. With `add` the signature joins those that are there.
+    browser opens. `trust` says whose services sign: the file of a trust config, the URL of an
+    instance, or a `Trust`. By default it is the public Sigstore instance, which publishes the
+    identity for ever. With `add` the signature joins those that are there. `instance` and
+    `trust_config` are older names for `trust`.
 
     Raises:
         UsageError, FormatError, Undecided, SignInNeeded: nothing was written.
     """
-    made = sign_all(
+    chosen = Trust.of_arguments(trust, instance=instance, trust_config=trust_config)
+    (signed,) = sign_all(
         [path],
         identity_token=identity_token,
-        instance=instance,
-        trust_config=trust_config,
+        trust=chosen,
         bundle=bundle,
         overwrite=overwrite,
-        way=Way(add=add),
+        options=SignOptions(add=add),
     )
-    return made[0]
+    return signed
 
 
 @no_empty_values
@@ -76,15 +78,13 @@ def sign_all(
     paths: Sequence[str | Path],
     *,
     identity_token: str | None = None,
-    instance: str | None = None,
-    trust_config: str | Path | None = None,
-    staging: bool = False,
+    trust: Trust | None = None,
     bundle: str | Path | None = None,
     overwrite: bool = False,
     legacy_files: bool = False,
     progress: Progress | None = None,
     signer: Signer | None = None,
-    way: Way | None = None,
+    options: SignOptions | None = None,
 ) -> list[Signed]:
     """Sign several models with one sign-in, or with `signer` and none; otherwise as `sign`.
 
@@ -93,15 +93,17 @@ def sign_all(
     Raises:
         UsageError, FormatError, Undecided, SignInNeeded: models before the failing one are signed.
     """
-    only_one(instance, trust_config, staging or None)
+    trust = trust or Trust()
+    trust.check()
     if bundle is not None and len(paths) != 1:
         raise UsageError("one-bundle", "--bundle names the bundle of one model, not of several.")
-    way = way or Way()
-    check_ignored([Path(path) for path in paths], way.ignored)
-    overwrite = overwrite or way.update
+    options = options or SignOptions()
+    check_ignored([Path(path) for path in paths], options.ignored)
+    overwrite = overwrite or options.update
     by = "sha256" if signer is None else signer.artifact_hash
     plans = [
-        make_plan(Path(p), bundle, way, by, overwrite=overwrite, progress=progress) for p in paths
+        make_plan(Path(p), bundle, options, by, overwrite=overwrite, progress=progress)
+        for p in paths
     ]
     if signer is not None:
         signer.check({plan.kind for plan in plans}, certificate=legacy_files)
@@ -109,9 +111,7 @@ def sign_all(
     reserve = partial(_reserved, overwrite=overwrite, legacy_files=legacy_files)
     with (
         _writable(plans, reserve) as writable,  # before anything is public
-        _keyless(identity_token, instance, trust_config, staging=staging)
-        if signer is None
-        else nullcontext(signer) as session,
+        _keyless(identity_token, trust) if signer is None else nullcontext(signer) as session,
     ):
         return [_signed(plan, session, places) for plan, places in writable]
 
@@ -176,20 +176,12 @@ def _reserved(plan: Plan, *, overwrite: bool, legacy_files: bool) -> Iterator[Pl
 
 
 @contextmanager
-def _keyless(
-    raw_token: str | None,
-    instance: str | None,
-    trust_config: str | Path | None,
-    *,
-    staging: bool,
-) -> Iterator[Signer]:
+def _keyless(raw_token: str | None, trust: Trust) -> Iterator[Signer]:
     """Give a signer that is signed in."""
     from modelseal.signing._sigstore import signing  # noqa: PLC0415 - 400 ms
     from modelseal.trust import _sigstore as roots  # noqa: PLC0415 - 400 ms
 
-    path = None if trust_config is None else Path(trust_config)
-    config = roots.trust_config(instance=instance, path=path, staging=staging)
-    with signing.session(config, raw_token) as session:
+    with signing.session(roots.services(trust), raw_token) as session:
         yield session
 
 

@@ -17,19 +17,29 @@ from modelseal.trust import embedded as roots
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from modelseal.trust.choice import Trust
+
 _CONFIG_LIMIT = 4 * 1024 * 1024  # bytes
 
 
-def trust_config(
-    *, instance: str | None = None, path: Path | None = None, staging: bool = False
-) -> ClientTrustConfig:
-    """Return the services to sign with; an instance's are fetched through TUF.
+def services(trust: Trust) -> ClientTrustConfig:
+    """Return the services to sign with, which `trust` names; an instance's come by TUF.
 
     Raises:
         UsageError, FormatError, Undecided: no such file, no trust config, instance unreachable.
     """
+    path = trust.services_file()
     if path is not None:
         return in_trust_config(read_trusted(path, _CONFIG_LIMIT, "trust config"), str(path))
+    return fetched(trust.instance, staging=trust.staging)
+
+
+def fetched(instance: str | None = None, *, staging: bool = False) -> ClientTrustConfig:
+    """Return the services that an instance, by default the public one, publishes by TUF.
+
+    Raises:
+        UsageError, FormatError, Undecided: not trusted, unreachable, or not a trust config.
+    """
     url, name = published.url_of(instance, staging=staging)
     where = published.folders(url)
     if not published.is_trusted(url):
@@ -65,10 +75,10 @@ def assembled(
     """Return a trust config of two files; a public instance's part where one is missing.
 
     Raises:
-        UsageError, FormatError, Undecided: as `trust_config`.
+        UsageError, FormatError, Undecided: as `services`.
     """
     if signing_config is None:
-        return trust_config(staging=staging)
+        return fetched(staging=staging)
     name = roots.STAGING if staging else roots.PUBLIC_GOOD
     root = (
         roots.embedded(name)

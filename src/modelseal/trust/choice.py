@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from modelseal.arguments import check_not_empty
+from modelseal.arguments import check_not_empty, warn_deprecated
 from modelseal.errors import UsageError
 
 if TYPE_CHECKING:
@@ -43,6 +43,45 @@ class Trust(NamedTuple):
             return cls(instance=str(given), refresh=refresh)
         return cls(file=Path(given), refresh=refresh)
 
+    @classmethod
+    def of_arguments(
+        cls,
+        trust: str | Path | Trust | None,
+        *,
+        trusted_root: str | Path | None = None,
+        trust_config: str | Path | None = None,
+        instance: str | None = None,
+        refresh: bool = False,
+    ) -> Trust:
+        """Return what `trust` means, or the arguments that there were before it.
+
+        Raises:
+            UsageError: more than one is given, or one is empty.
+        """
+        old = {"trusted_root": trusted_root, "trust_config": trust_config, "instance": instance}
+        given = [name for name, value in old.items() if value is not None]
+        if not given:
+            found = cls.of(trust, refresh=refresh)
+            found.check()
+            return found
+        for name in given:
+            check_not_empty(f"'{name}'", old[name])
+        named = ", ".join(f"{name}=" for name in given)
+        instead = "give trust= instead, a path, a URL or a modelseal.Trust."
+        warn_deprecated(f"{named}: {instead}")
+        if trust is not None or len(given) > 1:
+            raise UsageError(
+                "conflicting-trust",
+                f"More than one source of trust was given: {named}.",
+                f"{instead[:1].upper()}{instead[1:]}",
+            )
+        return cls(
+            trusted_root=None if trusted_root is None else Path(trusted_root),
+            trust_config=None if trust_config is None else Path(trust_config),
+            instance=instance,
+            refresh=refresh,
+        )
+
     @property
     def is_named(self) -> bool:
         """Return whether anything was asked for, be it the public instance of today."""
@@ -57,6 +96,18 @@ class Trust(NamedTuple):
         only_one(
             self.file, self.trusted_root, self.trust_config, self.instance, self.staging or None
         )
+
+    def services_file(self) -> Path | None:
+        """Return the trust config whose services sign; None if they are those of an instance.
+
+        Raises:
+            UsageError: a trusted root names no services, or more than one source is named.
+        """
+        self.check()
+        if self.trusted_root is not None:
+            message = "A trusted root says what to believe, and names no services that sign."
+            raise UsageError("conflicting-trust", message, "Give a trust config or an instance.")
+        return self.file or self.trust_config
 
     def resolve(self) -> TrustRoot:
         """Return the root to believe.

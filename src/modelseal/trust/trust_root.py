@@ -135,7 +135,7 @@ def _refresh(instance: str | None, *, staging: bool) -> None:
     if url in published.PUBLIC_URLS:
         from modelseal.trust import _sigstore as roots  # noqa: PLC0415 - 400 ms, only if asked for
 
-        roots.trust_config(instance=instance, staging=staging)
+        roots.fetched(instance, staging=staging)
     else:
         from modelseal.trust import _tuf  # noqa: PLC0415 - as above
 

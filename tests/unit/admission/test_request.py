@@ -105,6 +105,43 @@ def test_older_names_of_trust_still_work(root):
     assert refused.value.code == "conflicting-trust"
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda path, old: modelseal.sign(path, **old),
+        lambda path, old: modelseal.verify(path, **ALICE, **old),
+        lambda path, old: modelseal.verify_all([path], **ALICE, **old),
+        lambda path, old: modelseal.load(path, **ALICE, **old).__enter__(),
+        lambda path, old: modelseal.verify_threshold(path, **ALICE, trust=old["trust_config"]),
+    ],
+)
+def test_what_is_old_warns_whoever_calls(call, tmp_path):
+    """Python shows a deprecation only where the code of the user is named: the default filter."""
+    model = tmp_path / "model.bin"
+    model.write_bytes(b"weights")
+    with (
+        pytest.warns(DeprecationWarning, match="trust=|signers=") as warned,
+        pytest.raises(modelseal.ModelSealError),
+    ):
+        call(model, {"trust_config": tmp_path / "missing.json"})
+    assert [warning.filename for warning in warned] == [__file__]
+
+
+def test_signing_takes_the_same_argument(tmp_path, root):
+    model = tmp_path / "model.bin"
+    model.write_bytes(b"weights")
+    refusals = {}
+    for trust in (root, modelseal.Trust(trusted_root=root), "https://not-trusted.example"):
+        with pytest.raises(modelseal.ModelSealError) as refused:
+            modelseal.sign(model, identity_token="a.b.c", trust=trust)
+        refusals[str(trust)] = refused.value.code
+    assert list(refusals.values()) == ["trust-config", "conflicting-trust", "instance-not-trusted"]
+    with pytest.raises(UsageError) as refused, pytest.warns(DeprecationWarning, match="trust="):
+        modelseal.sign(model, identity_token="a.b.c", trust=root, instance="https://other.example")
+    assert refused.value.code == "conflicting-trust"
+    assert list(tmp_path.glob("*.sigstore.json")) == []
+
+
 def test_more_than_one_source_of_trust():
     trust = modelseal.Trust(instance="https://sigstore.example", staging=True)
     with pytest.raises(UsageError) as refused:

@@ -8,16 +8,13 @@ comes last: what it took, it keeps.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from modelseal import files
-from modelseal.arguments import no_empty_values
 from modelseal.errors import FormatError, ModelSealError, Undecided, Unverified
-from modelseal.trust import trust_root as trust
-from modelseal.trust.choice import only_one
+from modelseal.trust import trust_root
 from modelseal.verification.checks import content
 from modelseal.verification.checks.timestamps import TimestampChecker
 from modelseal.verification.verifier import Verifier
@@ -25,6 +22,7 @@ from modelseal.verification.verifier import Verifier
 if TYPE_CHECKING:
     from modelseal.formats.bundle import Bundle
     from modelseal.signing._sigstore.witnesses import Services
+    from modelseal.trust.choice import Trust
     from modelseal.trust.signature import Prehashed, PublicKey
     from modelseal.trust.trust_root import TrustRoot
     from modelseal.verification.checks.content import LoggedBy
@@ -94,31 +92,23 @@ def check_timestamp(raw: bytes, signed: bytes, verifier: Verifier) -> None:
         raise wrong(what, error) from error
 
 
-@no_empty_values
-def of_instance(
-    *,
-    logs: bool,
-    stamps: bool,
-    instance: str | None = None,
-    trust_config: str | None = None,
-    staging: bool = False,
-) -> Witness:
-    """Return the witnesses of one instance, the public-good one if none is named.
+def of_instance(trust: Trust, *, logs: bool, stamps: bool) -> Witness:
+    """Return the witnesses among the services of `trust`.
 
     Raises:
         UsageError, FormatError, Undecided: more than one is named, no such file, unreachable.
     """
-    only_one(instance, trust_config, staging or None)
+    path = trust.services_file()
     from modelseal.signing._sigstore import witnesses  # noqa: PLC0415 - 400 ms
     from modelseal.trust import _sigstore as roots  # noqa: PLC0415 - 400 ms
 
-    if trust_config is not None:
-        data = files.read_trusted(Path(trust_config), trust.LIMIT, "trust config")  # once: a pipe
-        config = roots.in_trust_config(data, trust_config)
-        root = trust.in_trust_config(data, trust_config)
+    if path is not None:
+        data = files.read_trusted(path, trust_root.LIMIT, "trust config")  # once: a pipe
+        config = roots.in_trust_config(data, str(path))
+        root = trust_root.in_trust_config(data, str(path))
     else:
-        config = roots.trust_config(instance=instance, staging=staging)  # fills the cache
-        root = trust.choose(instance=instance, staging=staging)
+        config = roots.services(trust)  # fills the cache
+        root = trust.resolve()
     return Witness(witnesses.Services(config), root, logs, stamps)
 
 
