@@ -35,7 +35,7 @@ from pathlib import Path
 import modelseal
 folder, root, identity, issuer = sys.argv[1:]
 paths = list(Path(folder).glob("*.bin"))
-assert all(modelseal.verify_all(paths, identity=identity, issuer=issuer, trusted_root=root))
+assert all(modelseal.verify_all(paths, identity=identity, issuer=issuer, trust=root))
 """
 
 
