@@ -103,11 +103,26 @@ def _add_up(parser: Parser) -> None:
     parser.set_defaults(command=_up)
     _add_data(parser)
     parser.add_argument(
-        "--host", default="127.0.0.1", help="Address to listen on. [default: 127.0.0.1]"
-    )
+        "--host", default="127.0.0.1",
+        help="Address or name to listen on. [default: 127.0.0.1]",
+    )  # fmt: skip
     parser.add_argument(
         "--port", type=_port, default=0,
         help="Port; 0 keeps the one that the instance had, or takes a free one.",
+    )  # fmt: skip
+    parser.add_argument(
+        "--public-url", default="", metavar="URL",
+        help="URL under which clients reach the instance, such as https://sigstore.example.com: "
+        "its issuer, and in all that it publishes. Remembered.",
+    )  # fmt: skip
+    parser.add_argument(
+        "--tls-certificate", type=Path, metavar="FILE",
+        help="Serve https with this PEM certificate chain. SIGHUP reads it again.",
+    )  # fmt: skip
+    parser.add_argument("--tls-key", type=Path, metavar="FILE", help="PEM key of the certificate.")
+    parser.add_argument(
+        "--proxy", default="", metavar="ADDRESS",
+        help="Believe the X-Forwarded-For of the reverse proxy at this IP address.",
     )  # fmt: skip
     parser.add_argument(
         "--log-format", choices=("text", "json"), default="text",
@@ -115,7 +130,8 @@ def _add_up(parser: Parser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--users", type=Path, metavar="FILE",
-        help="Ask for passwords on the sign-in page; lines come from hash-password.",
+        help="Ask for passwords on the sign-in page; lines come from hash-password. SIGHUP reads "
+        "it again.",
     )  # fmt: skip
 
 
@@ -127,7 +143,8 @@ def _port(text: str) -> int:
 
 def _up(options: Options) -> None:
     from modelseal.instance import logs
-    from modelseal.instance.users import read_users
+    from modelseal.instance.listening import Listening
+    from modelseal.instance.users import UsersFile
 
     try:
         from modelseal.instance.server import serve
@@ -140,8 +157,12 @@ def _up(options: Options) -> None:
 
     logs.configure(as_json=options.log_format == "json")
     serve(
-        _data(options), host=options.host, port=options.port,
-        users=None if options.users is None else read_users(options.users),
+        _data(options),
+        listening=Listening(
+            options.host, options.port, options.public_url,
+            options.tls_certificate, options.tls_key, options.proxy,
+        ),
+        users=None if options.users is None else UsersFile(options.users),
         ready=_ready,
     )  # fmt: skip
 

@@ -24,6 +24,8 @@ from modelseal.instance.services import Services
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
+    from modelseal.instance.oidc import Authorization
+
 _FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 _FRESH = {"Cache-Control": "no-cache"}
 _BINARY = "application/octet-stream"
@@ -39,7 +41,7 @@ def create_app(services: Services) -> ASGIApp:
         for (path, method), handler in _HANDLERS.items()
     ]
     app = Starlette(routes=routes, exception_handlers={HTTPException: on_http_error})
-    return Guard(app, services.state.url)
+    return Guard(app, services.state.url, services.state.port)
 
 
 def _about(services: Services, _asked: Asked) -> Response:
@@ -64,8 +66,19 @@ def _keys(services: Services, _asked: Asked) -> Response:
 
 def _ask_identity(services: Services, asked: Asked) -> Response:
     authorization = services.sign_in.authorize(asked.query)
-    page = pages.sign_in_page(authorization, ask_password=services.sign_in.users is not None)
+    page = _sign_in_page(services, authorization)
     return HTMLResponse(page, headers=pages.headers(authorization))
+
+
+def _sign_in_page(
+    services: Services, authorization: Authorization, *, identity: str = "", complaint: str = ""
+) -> str:
+    return pages.sign_in_page(
+        authorization,
+        ask_password=services.sign_in.users is not None,
+        encrypted=services.state.url.startswith("https:"),
+        identity=identity, complaint=complaint,
+    )  # fmt: skip
 
 
 def _take_identity(services: Services, asked: Asked) -> Response:
@@ -79,10 +92,7 @@ def _take_identity(services: Services, asked: Asked) -> Response:
             address=asked.address, now=services.clock(),
         )  # fmt: skip
     except Refused as error:
-        page = pages.sign_in_page(
-            authorization, ask_password=sign_in.users is not None,
-            identity=identity, complaint=error.message,
-        )  # fmt: skip
+        page = _sign_in_page(services, authorization, identity=identity, complaint=error.message)
         headers = pages.headers(authorization)
         if error.retry_after:
             headers["Retry-After"] = str(error.retry_after)

@@ -20,6 +20,7 @@ from starlette.routing import Route
 
 from modelseal.errors import FormatError, ModelSealError, shown
 from modelseal.formats.strict import as_kind, parse_json
+from modelseal.instance.listening import host_headers
 from modelseal.instance.refused import Refused
 
 if TYPE_CHECKING:
@@ -78,8 +79,10 @@ def route(
     async def endpoint(request: Request) -> Response:
         try:
             body = await _body(request)
-            address = "" if request.client is None else request.client.host
-            asked = Asked(request.path_params, request.query_params, request.headers, body, address)
+            asked = Asked(
+                request.path_params, request.query_params, request.headers, body,
+                _address(request.scope),
+            )  # fmt: skip
             async with turn:
                 return await run_in_threadpool(handler, asked)
         except ModelSealError as error:
@@ -92,6 +95,12 @@ def route(
             return _answer_failure(500, "internal", "The instance failed; its log says why.")
 
     return Route(path, endpoint, methods=[method])
+
+
+def _address(scope: Scope) -> str:
+    """Return the IP address of the client, behind a proxy that is believed."""
+    client = scope.get("client")
+    return str(client[0]) if client else ""
 
 
 async def _body(request: Request) -> bytes:
@@ -139,14 +148,9 @@ async def on_http_error(_request: Request, error: Exception) -> Response:
 class Guard:
     """Refuses requests for another host (DNS rebinding), and logs each answer on one line."""
 
-    def __init__(self, app: ASGIApp, url: str) -> None:
+    def __init__(self, app: ASGIApp, url: str, port: int) -> None:
         self._app = app
-        own = url.partition("://")[2]
-        port = own.rpartition(":")[2]
-        names = {own.rpartition(":")[0], "localhost", "127.0.0.1", "[::1]"}
-        self._hosts = {f"{name}:{port}" for name in names}
-        if port == "80":  # clients leave out the port that goes without saying
-            self._hosts |= names
+        self._hosts = host_headers(url, port)
         self._url = url
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -162,7 +166,7 @@ class Guard:
                 status = message["status"]
             await send(message)
 
-        host = Request(scope).headers.get("host", "")
+        host = Request(scope).headers.get("host", "").lower()
         try:
             if host in self._hosts:
                 await self._app(scope, receive, send_noting)
@@ -172,7 +176,10 @@ class Guard:
         finally:
             # Never the query: it carries states and codes.
             fields = {
-                "method": shown(scope["method"]), "path": shown(scope["path"]), "status": status,
+                "client": shown(_address(scope)),
+                "method": shown(scope["method"]),
+                "path": shown(scope["path"]),
+                "status": status,
                 "ms": round((time.monotonic() - started) * 1000, 1),
-            }  # fmt: skip
+            }
             _log.info("request", extra={"fields": fields})

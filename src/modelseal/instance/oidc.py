@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from cryptography.hazmat.primitives.asymmetric import rsa
 
-    from modelseal.instance.users import Users
+    from modelseal.instance.users import UsersFile
 
 OUT_OF_BAND = "urn:ietf:wg:oauth:2.0:oob"
 
@@ -75,7 +75,7 @@ class SignIn:
 
     key: rsa.RSAPrivateKey
     issuer: str
-    users: Users | None
+    users: UsersFile | None
     _throttle: Throttle = field(default_factory=Throttle, repr=False)
     _grants: dict[str, _Grant] = field(default_factory=dict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)

@@ -24,14 +24,15 @@ _OPEN_NOTE = (
     "This page asks for no password: whoever can open it can sign as anyone. "
     "It is for a trusted network, for development and for tests."
 )
-_CLOSED_NOTE = (
+_PLAIN_NOTE = (
     "This page is for a trusted network: without TLS, others on the way can read your password."
 )
 
 
 def sign_in_page(
-    authorization: Authorization, *, ask_password: bool, identity: str = "", complaint: str = ""
-) -> str:
+    authorization: Authorization, *, ask_password: bool, encrypted: bool,
+    identity: str = "", complaint: str = "",
+) -> str:  # fmt: skip
     """Return the form that asks who signs."""
     hidden = "".join(
         f'<input type="hidden" name="{escape(name)}" value="{escape(value)}">'
@@ -44,9 +45,11 @@ def sign_in_page(
         else ""
     )
     bad = f'<p class="bad" role="alert">{escape(complaint)}</p>' if complaint else ""
+    note = _OPEN_NOTE if not ask_password else "" if encrypted else _PLAIN_NOTE
+    about = f'<p class="note">{note}</p>' if note else ""
     return _page(
         "Sign in to sign",
-        f'<p class="note">{_CLOSED_NOTE if ask_password else _OPEN_NOTE}</p>{bad}'
+        f"{about}{bad}"
         f'<form method="post" action="/auth">{hidden}'
         "<label>Identity (an e-mail address or a URI)"
         f'<input name="identity" required autofocus value="{escape(identity)}"></label>'

@@ -3,37 +3,44 @@
 
 from __future__ import annotations
 
-import ipaddress
+import asyncio
 import json
 import logging
 import signal
-import socket
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from modelseal.errors import FormatError, Undecided, UsageError, shown
+from modelseal.errors import FormatError, ModelSealError, Undecided, shown
 from modelseal.instance import state as states
+from modelseal.instance import tls
 from modelseal.instance.app import create_app
 from modelseal.instance.database import Database
+from modelseal.instance.listening import (
+    Listening,
+    checked,
+    is_local,
+    listen,
+    open_sign_in,
+    origin,
+)
 from modelseal.instance.services import Services, assemble
 
 if TYPE_CHECKING:
-    import asyncio
+    import socket
     from collections.abc import Callable
     from pathlib import Path
 
     from starlette.types import ASGIApp
 
     from modelseal.instance.state import State
-    from modelseal.instance.users import Users
+    from modelseal.instance.users import UsersFile
 
 _log = logging.getLogger("modelseal.instance")
 
@@ -41,41 +48,57 @@ _SHUTDOWN_SECONDS = 5
 _MAX_CONNECTIONS = 500
 _MAX_OF_ADDRESS = 250  # so that no address takes all of them
 _HEAD_SECONDS = 30
-_BACKLOG = 128
 
 
 def serve(
-    data: Path, *, host: str, port: int, users: Users | None, ready: Callable[[str], None]
+    data: Path, *, listening: Listening, users: UsersFile | None, ready: Callable[[str], None]
 ) -> None:
     """Serve the instance in `data` until SIGTERM or SIGINT; call `ready` with its URL once.
 
-    With `port` 0 the instance keeps the port that it had, because its URL is part of what clients
-    trust; a new one takes any free port.
+    With port 0 the instance keeps the port that it had, and without a public URL the one that it
+    was given before, because its URL is part of what clients trust. SIGHUP reads the TLS
+    certificate and the users again.
 
     Raises:
-        UsageError: a host that cannot be served.
+        UsageError: a host or URL that cannot be served, or a bad TLS certificate.
         Undecided: the folder is in use or damaged, or the port is taken.
     """
-    _check_host(host, users)
+    listening = checked(listening, asks_passwords=users is not None)
     with states.locked(data):
         states.create(data, datetime.now(UTC))
         state = states.load(data)
         _check_clock(state)
-        with _listen(host, port or _port_of(state.url)) as listener:
-            state = states.with_url(state, _url(host, listener))
+        with listen(listening.host, listening.port or state.port) as listener:
+            state = _located(state, listening, listener)
+            if users is None and not is_local(state.url):
+                raise open_sign_in()
+            live = _Live(state.url, listening, users)
             database, services = _open(data, state, users)
             with closing(database):
-                _run(create_app(services), listener, lambda: _started(services, ready))
+                _run(create_app(services), listener, live, lambda: _started(services, ready))
+
+
+def _located(state: State, listening: Listening, listener: socket.socket) -> State:
+    port = listener.getsockname()[1]
+    if listening.public_url or not state.public:
+        url = listening.public_url or origin(listening.scheme, listening.host, port)
+        return states.with_url(state, url, port, public=bool(listening.public_url))
+    return states.with_url(state, state.url, port, public=True)
 
 
 def _started(services: Services, ready: Callable[[str], None]) -> None:
     url, root = services.state.url, services.tuf.root()
-    fields = {"url": url, "tuf_root": f"sha256:{sha256(root).hexdigest()}"}
+    fields = {
+        "url": url, "port": services.state.port,
+        "tuf_root": f"sha256:{sha256(root).hexdigest()}",
+    }  # fmt: skip
     ready(url)  # first, for who reads both streams as one
     _log.info("started", extra={"fields": fields})
+    if url.startswith("http:") and not is_local(url):
+        _log.warning("plain-http", extra={"fields": {"note": "others can read tokens on the way"}})
 
 
-def _open(data: Path, state: State, users: Users | None) -> tuple[Database, Services]:
+def _open(data: Path, state: State, users: UsersFile | None) -> tuple[Database, Services]:
     try:
         database = Database(state.database)
         return database, assemble(state, database, users)
@@ -85,15 +108,44 @@ def _open(data: Path, state: State, users: Users | None) -> tuple[Database, Serv
         raise states.damaged(data, error) from error
 
 
-class _Server(uvicorn.Server):
-    """Calls `ready` when it answers."""
+class _Live:
+    """What SIGHUP reads again."""
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+    def __init__(self, url: str, listening: Listening, users: UsersFile | None) -> None:
+        self._url, self._listening, self._users = url, listening, users
+        self.proxy = listening.proxy
+        self.context = None if listening.certificate is None else tls.server_context()
+        self._load_certificate()
+
+    def reload(self) -> None:
+        """Take the certificate and the users as they are now; what is bad changes nothing."""
+        try:
+            self._load_certificate()
+            if self._users is not None:
+                self._users.reload()
+        except ModelSealError as error:
+            _log.error("not-reloaded", extra={"fields": {"reason": shown(str(error))}})
+        else:
+            _log.info("reloaded")
+
+    def _load_certificate(self) -> None:
+        certificate, key = self._listening.certificate, self._listening.key
+        if self.context is not None and certificate is not None and key is not None:
+            tls.load(self.context, certificate, key, url=self._url, now=datetime.now(UTC))
+
+
+class _Server(uvicorn.Server):
+    """Calls `ready` when it answers, and `reload` on SIGHUP."""
+
+    def __init__(
+        self, config: uvicorn.Config, ready: Callable[[], None], reload: Callable[[], None]
+    ) -> None:
         super().__init__(config)
-        self._ready = ready
+        self._ready, self._reload = ready, reload
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reload)
         self._ready()
 
 
@@ -107,14 +159,19 @@ class _Protocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn narrows it too
         super().connection_made(transport)
-        if self._connections_of_client() > _MAX_OF_ADDRESS:
+        if self._is_greedy():
             transport.abort()
         else:
             self._expect_head()
 
-    def _connections_of_client(self) -> int:
+    def _is_greedy(self) -> bool:
+        """Return whether the client has too many connections; a proxy has those of everybody."""
+        address = self.client[0] if self.client else ""
+        if self.config.proxy_headers and self.config.forwarded_allow_ips == [address]:
+            return False
         clients = (getattr(one, "client", None) for one in self.connections)
-        return sum(client[0] == self.client[0] for client in clients if client and self.client)
+        own = [client for client in clients if client and client[0] == address]
+        return len(own) > _MAX_OF_ADDRESS
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -151,17 +208,20 @@ class _Protocol(H11Protocol):
         self.transport.close()
 
 
-def _run(app: ASGIApp, listener: socket.socket, ready: Callable[[], None]) -> None:
+def _run(app: ASGIApp, listener: socket.socket, live: _Live, ready: Callable[[], None]) -> None:
+    context = live.context
     config = uvicorn.Config(
         app, http=_Protocol, ws="none", lifespan="off", loop="asyncio", log_config=None,
         access_log=False, server_header=False,
-        proxy_headers=False, timeout_keep_alive=30,
-        limit_concurrency=_MAX_CONNECTIONS, timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
+        proxy_headers=bool(live.proxy), forwarded_allow_ips=[live.proxy],
+        ssl_context_factory=None if context is None else lambda *_: context,
+        timeout_keep_alive=30, limit_concurrency=_MAX_CONNECTIONS,
+        timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
     )  # fmt: skip
     # uvicorn raises the signal again when it has shut down: then there is nothing left to stop.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
-    _Server(config, ready).run(sockets=[listener])
+    _Server(config, ready, live.reload).run(sockets=[listener])
 
 
 def _check_clock(state: State) -> None:
@@ -173,55 +233,3 @@ def _check_clock(state: State) -> None:
             f"(from {state.start:%Y-%m-%d}).",
             "Set the clock; what is signed with a wrong one cannot be verified.",
         )
-
-
-def _check_host(host: str, users: Users | None) -> None:
-    try:
-        address = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
-    except ValueError as error:
-        raise UsageError(
-            "bad-host", f"{shown(host)!r} is not an IP address.", "Use --host 127.0.0.1."
-        ) from error
-    if address.is_unspecified:
-        raise UsageError(
-            "bad-host",
-            "Clients cannot reach an instance under that address.",
-            "Give the address that they use.",
-        )
-    if not address.is_loopback and users is None:
-        raise UsageError(
-            "open-sign-in",
-            "Beyond this machine the sign-in page must ask for passwords.",
-            "Give --users FILE, or --host 127.0.0.1.",
-        )
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICSERV
-        )[0]
-        listener = socket.socket(family, kind, protocol)
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(address)
-            listener.listen(_BACKLOG)
-        except OSError:
-            listener.close()
-            raise
-    except (OSError, OverflowError) as error:
-        raise Undecided(
-            "port-taken",
-            f"Port {port} on {shown(host)} cannot be used: {shown(str(error))}.",
-            "Free it, or give another --port: clients then need the trust config anew.",
-        ) from error
-    return listener
-
-
-def _url(host: str, listener: socket.socket) -> str:
-    port = listener.getsockname()[1]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def _port_of(url: str) -> int:
-    return (urlsplit(url).port or 0) if url else 0

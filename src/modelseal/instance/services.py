@@ -19,7 +19,7 @@ from modelseal.instance.tuf import TufRepository
 if TYPE_CHECKING:
     from modelseal.instance.database import Database
     from modelseal.instance.state import State
-    from modelseal.instance.users import Users
+    from modelseal.instance.users import UsersFile
 
 Clock = Callable[[], float]
 
@@ -39,7 +39,7 @@ class Services:
 
 
 def assemble(
-    state: State, database: Database, users: Users | None, clock: Clock = time.time
+    state: State, database: Database, users: UsersFile | None, clock: Clock = time.time
 ) -> Services:
     """Return the services over `state`, with the log checked and the TUF files up to date.
 

@@ -2,7 +2,7 @@
 """What an instance is, on disk: its keys, its certificates, its name and its URL.
 
     DIR/lock                 held by the running process
-    DIR/state/instance.json  url, origin, start
+    DIR/state/instance.json  version, url and port, origin, start
     DIR/state/log.db         everything that grows (see database.py)
     DIR/state/keys/*.pem     private keys, and the two certificate chains
 
@@ -22,7 +22,8 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import rfc8785
 
@@ -40,14 +41,22 @@ if TYPE_CHECKING:
 _BACKDATED = timedelta(hours=1)
 _SETTINGS_LIMIT = 1 << 16
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
+_VERSION = 2  # of the folder; 1 was without a number
+_WHAT = "instance state"
 
 
 @dataclass(frozen=True)
 class State:
-    """An instance at rest. `start` is when everything becomes valid; `url` is empty at birth."""
+    """An instance at rest. `start` is when everything becomes valid; `url` is empty at birth.
+
+    `port` is where it listened last; a `public` URL was given by the operator and stays whatever
+    the port is.
+    """
 
     folder: Path
     url: str
+    port: int
+    public: bool
     origin: str
     start: datetime
     keys: instance_keys.Keys
@@ -123,19 +132,12 @@ def load(data: Path) -> State:
     if not folder.is_dir():
         raise _no_instance(data)
     try:
-        settings = parse_json(
-            (folder / "instance.json").read_bytes(), what="instance state", limit=_SETTINGS_LIMIT
-        )
-        settings = as_kind(settings, dict, what="instance state")
-        state = State(
-            folder=folder,
-            url=member(settings, "url", str, what="instance state"),
-            origin=member(settings, "origin", str, what="instance state"),
-            start=datetime.strptime(
-                member(settings, "start", str, what="instance state"), _TIME
-            ).replace(tzinfo=UTC),
-            keys=instance_keys.load(folder / "keys"),
-        )
+        settings = as_kind(
+            parse_json((folder / "instance.json").read_bytes(), what=_WHAT, limit=_SETTINGS_LIMIT),
+            dict, what=_WHAT,
+        )  # fmt: skip
+        _check_version(data, settings)
+        state = _state(folder, settings)
     except (OSError, ValueError, FormatError) as error:
         raise damaged(data, error) from error
     if not state.database.is_file():
@@ -155,12 +157,39 @@ def started(data: Path) -> State:
     return state
 
 
-def with_url(state: State, url: str) -> State:
+def _check_version(data: Path, settings: dict[str, Any]) -> None:
+    version = settings.get("version", 1)
+    if isinstance(version, int) and version > _VERSION:
+        raise Undecided(
+            "instance-newer",
+            f"The instance in {shown(str(data))} was written by a newer modelseal "
+            f"(version {version} of the folder; this one knows {_VERSION}).",
+            "Upgrade modelseal; nothing was changed.",
+        )
+
+
+def _state(folder: Path, settings: dict[str, Any]) -> State:
+    url = member(settings, "url", str, what=_WHAT)
+    older = settings.get("version", 1) == 1
+    return State(
+        folder=folder,
+        url=url,
+        port=(urlsplit(url).port or 0) if older else member(settings, "port", int, what=_WHAT),
+        public=False if older else member(settings, "public", bool, what=_WHAT),
+        origin=member(settings, "origin", str, what=_WHAT),
+        start=datetime.strptime(member(settings, "start", str, what=_WHAT), _TIME).replace(
+            tzinfo=UTC
+        ),
+        keys=instance_keys.load(folder / "keys"),
+    )
+
+
+def with_url(state: State, url: str, port: int = 0, *, public: bool = False) -> State:
     """Return `state` at `url`, remembered on disk: the URL is part of what clients trust."""
-    if state.url == url:
-        return state
-    _write_settings(state.folder, url, state.origin, state.start)
-    return replace(state, url=url)
+    new = replace(state, url=url, port=port, public=public)
+    if new != state:
+        _write_settings(new)
+    return new
 
 
 def damaged(data: Path, error: Exception) -> Undecided:
@@ -187,12 +216,19 @@ def _give_birth(folder: Path, start: datetime) -> None:
     origin = f"log-{secrets.token_hex(8)}.modelseal.test"
     with closing(Database(folder / "log.db")) as database:
         TransparencyLog(keys.log, origin, database).begin()
-    _write_settings(folder, "", origin, start)
+    _write_settings(State(folder, "", 0, public=False, origin=origin, start=start, keys=keys))
 
 
-def _write_settings(folder: Path, url: str, origin: str, start: datetime) -> None:
-    settings = {"url": url, "origin": origin, "start": start.strftime(_TIME)}
-    outputs.write(folder / "instance.json", rfc8785.dumps(settings), mode=0o600)
+def _write_settings(state: State) -> None:
+    settings: dict[str, Any] = {
+        "version": _VERSION,
+        "url": state.url,
+        "port": state.port,
+        "public": state.public,
+        "origin": state.origin,
+        "start": state.start.strftime(_TIME),
+    }
+    outputs.write(state.folder / "instance.json", rfc8785.dumps(settings), mode=0o600)
 
 
 def _check_owner(data: Path) -> None:

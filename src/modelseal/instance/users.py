@@ -45,6 +45,26 @@ class Users:
         return compare_digest(digest, expected.digest) and expected is not _NOBODY
 
 
+class UsersFile:
+    """The users in a file, as they were when it was last read."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._users = read_users(path)
+
+    def reload(self) -> None:
+        """Read the file again; when it cannot be, the users stay as they are.
+
+        Raises:
+            UsageError: as `read_users`.
+        """
+        self._users = read_users(self._path)
+
+    def accept(self, identity: str, password: str) -> bool:
+        """Return whether `password` is that of `identity`."""
+        return self._users.accept(identity, password)
+
+
 _NOBODY = _Password(secrets.token_bytes(_SALT_SIZE), secrets.token_bytes(_HASH_SIZE))
 
 

@@ -51,7 +51,7 @@ def users():
 @pytest.fixture
 def app(tmp_path, users):
     state.create(tmp_path, datetime.now(UTC))
-    loaded = state.with_url(state.load(tmp_path), f"http://{HOST}")
+    loaded = state.with_url(state.load(tmp_path), f"http://{HOST}", 1)
     with closing(Database(loaded.database)) as database:
         yield create_app(services.assemble(loaded, database, users))
 

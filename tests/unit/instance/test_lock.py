@@ -13,6 +13,7 @@ import pytest
 
 from modelseal.errors import Undecided
 from modelseal.instance import server, state
+from modelseal.instance.listening import Listening
 
 
 def lock(data):
@@ -83,5 +84,5 @@ def test_a_database_without_locks_is_not_called_damaged(tmp_path, monkeypatch):
         state.create(tmp_path, datetime.now(UTC))
         monkeypatch.setattr(sqlite3, "connect", failing)
     with pytest.raises(Undecided) as caught:
-        server.serve(tmp_path, host="127.0.0.1", port=0, users=None, ready=print)
+        server.serve(tmp_path, listening=Listening(), users=None, ready=print)
     assert caught.value.code == "instance-folder"

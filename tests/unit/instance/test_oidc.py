@@ -161,13 +161,16 @@ def test_passwords_are_asked_for(tmp_path):
 def test_the_page_escapes_and_says_what_it_is_for(sign_in):
     asked = sign_in.authorize(QUERY | {"state": '"><script>alert(1)</script>'})
     page = pages.sign_in_page(
-        asked, ask_password=False, identity='"><img src=x>', complaint="<b>no</b>"
+        asked, ask_password=False, encrypted=False, identity='"><img src=x>', complaint="<b>no</b>"
     )
     assert "<script" not in page
     assert "<img" not in page
     assert "<b>" not in page
     assert "trusted network" in page
-    assert "password" in pages.sign_in_page(asked, ask_password=True)
+    with_password = pages.sign_in_page(asked, ask_password=True, encrypted=False)
+    assert "password" in with_password
+    assert "without TLS" in with_password
+    assert "without TLS" not in pages.sign_in_page(asked, ask_password=True, encrypted=True)
     assert "<i>" not in pages.code_page("<i>")
 
 
