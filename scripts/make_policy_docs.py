@@ -20,6 +20,7 @@ _KINDS = {
     "boolean": "true or false",
     "moment": "date or time",
     "duration": "number and s, h, d or w",
+    "size": "number and B, kB, MB, GB or TB",
     "table": "table",
     "tables": "tables",
     "named tables": "tables",
@@ -31,6 +32,8 @@ _TABLES = {
     "[signers.NAME.github], [signers.NAME.gitlab]": schema.SIGNER["github"].table,
     "[[rule]]": schema.RULE,
     "[[revoked]]": schema.REVOKED,
+    "[store]": schema.STORE,
+    "[log]": schema.LOG,
     "[mlserver]": schema.DOCUMENT["mlserver"].table,
 }
 

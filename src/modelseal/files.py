@@ -184,16 +184,18 @@ _DESCRIPTOR = re.compile(
 )
 
 
-def lock(fd: int, *, wait: bool = True) -> bool:
+def lock(fd: int, *, wait: bool = True, shared: bool = False) -> bool:
     """Lock the file or folder behind `fd` until it is closed; return whether that can be done.
 
-    It cannot on some network and FUSE volumes.
+    Several may hold a `shared` lock at once, and nobody another one then. On some network and FUSE
+    volumes there are no locks.
 
     Raises:
         BlockingIOError: another process holds the lock, and is not to be waited for.
     """
+    kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(fd, kind if wait else kind | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno not in _NO_LOCKS:
             raise

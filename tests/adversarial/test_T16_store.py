@@ -5,17 +5,20 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from in_store import snapshots
 from patience import PATIENCE
 
 from modelseal.admission import store as place
 from modelseal.admission.admit import admit
 from modelseal.errors import ModelSealError, PolicyRefused, Undecided, UsageError
 from modelseal.policy import document
+from modelseal.policy.rules import Policy
 from modelseal.trust import trust_root as trust
 from modelseal.verification.verifier import Verifier
 
@@ -74,7 +77,7 @@ def test_refusal_leaves_nothing(own, admitted, tmp_path):
         admitted(folder)
     assert refused.value.verdict.diff.added == ("more.py",)
     assert ("more.py", None, 0) in refused.value.verdict.diff.sizes
-    assert [p.name for p in (tmp_path / "store").iterdir()] == [".lock"]
+    assert snapshots(tmp_path / "store") == set()
 
 
 def test_full_disk_is_not_a_no_and_leaves_nothing(own, admitted, tmp_path, small_disk):
@@ -84,7 +87,7 @@ def test_full_disk_is_not_a_no_and_leaves_nothing(own, admitted, tmp_path, small
     with pytest.raises(Undecided) as undecided:
         admitted(folder, small_disk)
     assert undecided.value.code == "store-full"
-    assert [p.name for p in small_disk.iterdir()] == [".lock"]
+    assert snapshots(small_disk) == set()
 
 
 @pytest.fixture
@@ -116,20 +119,24 @@ def test_copies_of_killed_processes_are_swept_and_live_ones_kept(own, admitted, 
         os.close(fd)
 
 
-def test_same_digest_by_many_at_once(own, admitted, tmp_path):
+def test_same_digest_by_many_at_once(own, admitted, tmp_path, monkeypatch):
     folder = own.write("popular")
     (folder / "weights.bin").write_bytes(os.urandom(2_000_000))
     own.sign(folder)
+    copies, publish = [], place.publish
+    monkeypatch.setattr(place, "publish", lambda *a: copies.append(a) or publish(*a))
     with ThreadPoolExecutor(8) as pool:
         paths = {s.path for s in pool.map(lambda _: admitted(folder), range(16))}
     assert len(paths) == 1
-    assert len(list((tmp_path / "store").iterdir())) == 2
+    assert len(copies) == 1
+    assert len(snapshots(tmp_path / "store")) == 1
 
 
 _ADMIT = """
 import sys
 from pathlib import Path
 from modelseal.policy import document
+from modelseal.policy.rules import Policy
 from modelseal.trust import trust_root as trust
 from modelseal.verification.verifier import Verifier
 from modelseal.admission.admit import admit
@@ -150,7 +157,7 @@ def test_many_processes_share_a_store(own, tmp_path):
     said = {process.communicate(timeout=PATIENCE)[0] for process in running}
     assert [process.returncode for process in running] == [0, 0, 0]
     assert len(said) == 1
-    assert len(list((tmp_path / "store").iterdir())) == 6
+    assert len(snapshots(tmp_path / "store")) == 5
 
 
 def test_every_source_byte_is_read_once(own, admitted):
@@ -174,3 +181,20 @@ def test_stored_digest_does_not_hide_a_changed_source(own, admitted):
     with pytest.raises(ModelSealError) as refused:
         admitted(folder)
     assert refused.value.code == "digest-mismatch"
+
+
+def test_a_rule_that_only_warns_stores_nothing_altered_under_the_signed_digest(own, tmp_path):
+    good = own.signed("warned-about")
+    evil = own.folder / "elsewhere" / "warned-about"
+    shutil.copytree(good, evil)
+    (evil / "model.joblib").write_bytes(own.payload())
+    policy = document.load(own.config / "policy.toml")
+    lenient = Policy(
+        signers=policy.signers, rules=(policy.rules[0]._replace(mode="warn"),),
+        trust_root=policy.trust_root,
+    )  # fmt: skip
+    verifier = Verifier(trust.from_file(policy.trust_root))
+    warned = admit(evil, lenient, verifier, tmp_path / "store")
+    assert (warned.path / "model.joblib").read_bytes() == own.payload()
+    strict = admit(good, policy, verifier, tmp_path / "store")
+    assert (strict.path / "model.joblib").read_bytes() == (good / "model.joblib").read_bytes()

@@ -24,9 +24,11 @@ from modelseal.policy.rules import (
     MODES,
     ROLLBACK,
     SYMLINKS,
+    LogRules,
     Policy,
     Revocation,
     Rule,
+    StoreRules,
 )
 from modelseal.policy.signers import AcceptedAuthority, AcceptedIdentity, AcceptedKey
 from modelseal.policy.workflows import CLAIMS, Workflow
@@ -114,7 +116,20 @@ def policies(draw):
         runtimes=draw(MAYBE_STRINGS),
         trust_root=draw(st.none() | st.just(Path("/etc/x y/\N{SNOWMAN}.json"))),
         verifier=draw(st.sampled_from(CHECKS if only_identities else CHECKS[:1])),
+        store=draw(STORES),
+        log=draw(LOGS),
     )
+
+
+STORES = st.builds(
+    StoreRules,
+    keep_days=st.none() | st.integers(0, 10**4),
+    max_size=st.none() | st.integers(1, 10**14),
+    verify=st.booleans(),
+)
+LOGS = st.none() | st.builds(
+    LogRules, path=st.just(Path("/var/log/x y/\N{SNOWMAN}.jsonl")), keep_days=st.integers(1, 4000)
+)
 
 
 @given(policies())

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelseal.admission import history, source
+from modelseal.admission import history, leases, source, upkeep
 from modelseal.admission import store as stores
 from modelseal.admission.road import Compared, judge
 from modelseal.files import is_folder
@@ -19,20 +19,27 @@ from modelseal.model.manifest import Contents
 from modelseal.policy.decide import decide
 
 if TYPE_CHECKING:
+    from modelseal.admission.leases import Lease
     from modelseal.admission.road import Agreed
     from modelseal.model.hashing import Progress
-    from modelseal.policy.rules import Policy
+    from modelseal.model.tree import Root
+    from modelseal.policy.rules import Policy, StoreRules
     from modelseal.policy.verdict import Verdict
     from modelseal.verification.verifier import Verifier
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A private read-only copy: `path` is the folder, or the file when the model is one file."""
+    """A private read-only copy: `path` is the folder, or the file when the model is one file.
+
+    Nobody removes it from the store while the `lease` is open: keep this value for as long as the
+    path is used.
+    """
 
     path: Path
     verdict: Verdict
     manifest: Manifest
+    lease: Lease | None = None
 
 
 def admit(
@@ -51,14 +58,16 @@ def admit(
     the digest already. Bytes are hashed on their way into the store, so nobody can change them
     between the check and the use. With a stored digest nothing is copied, but the source is still
     hashed, so that a changed model is refused rather than silently answered by the good copy; a
-    caller who knows by `stamp.of_folder` that it is `unchanged` saves that read.
+    caller who knows by `stamp.of_folder` that it is `unchanged` saves that read. Of several that
+    admit the same digest at once one copies, and the others wait for it.
 
     Raises:
         PolicyRefused: decided: not accepted, the verdict says why.
         Undecided, UsageError: the model or the store could not be read.
     """
     model = Path(os.path.abspath(model))  # noqa: PTH100 - "." has no name, and a link must stay one
-    copy = _Copy(stores.prepare(store), progress, unchanged=unchanged)
+    copy = _Copy(stores.prepare(store), policy.store, progress, unchanged=unchanged)
+    upkeep.tidy(copy.store)
     name = names.text(model.name)
     newest = history.newest(copy.store, name)
     verdict = judge(model, name, policy, verifier, copy.compare, bundle=bundle, newest=newest)
@@ -67,18 +76,25 @@ def admit(
         copy.take_unverified(model)
     elif copy.agreed is not None:
         history.remember(copy.store, copy.agreed.agreement)
+    if copy.lease is None:
+        raise TypeError("accepted without a snapshot")  # unreachable: `compare` has taken one
     final = copy.store / stores.digest_of(copy.manifest)
     folder = is_folder(model)
-    return Snapshot(final if folder else final / model.name, verdict, copy.manifest)
+    path = final if folder else final / model.name
+    return Snapshot(path, verdict, copy.manifest, copy.lease)
 
 
 class _Copy:
     """Puts a model into the store while its files are compared with what signers agree on."""
 
-    def __init__(self, store: Path, progress: Progress | None, *, unchanged: bool) -> None:
+    def __init__(
+        self, store: Path, rules: StoreRules, progress: Progress | None, *, unchanged: bool
+    ) -> None:
         self.store = store
         self.agreed: Agreed | None = None
         self.manifest = Manifest(())
+        self.lease: Lease | None = None
+        self._rules = rules
         self._progress = progress
         self._unchanged = unchanged
 
@@ -89,26 +105,53 @@ class _Copy:
             FormatError, Undecided: the model cannot be read, or the store not be written.
         """
         self.agreed, self.manifest = agreed, agreed.manifest
-        signed, how = Contents(agreed.manifest), agreed.manifest.serialization
-        final = self.store / stores.digest_of(agreed.manifest)
+        digest = stores.digest_of(agreed.manifest)
         with source.opened(agreed.path, folder=agreed.is_folder) as root:
-            if final.is_dir():
-                contents = self._formats(agreed, final)
-                if self._unchanged:
-                    return Compared(ManifestDiff(), contents=contents)
-                actual = source.hashed(root, agreed.scope, how, self._progress)
-                return Compared(compare(signed, actual), actual.ignored_unsigned, contents)
-            unlike = _unlike(source.sizes(root, agreed.scope), agreed.manifest)
-            if unlike:  # before gigabytes are copied
-                return Compared(unlike)
-            with stores.temporary(self.store) as temporary:
-                actual = source.copied(root, agreed.scope, how, temporary, self._progress)
-                diff = compare(signed, actual)
-                contents = None if diff else self._formats(agreed, temporary)
-                compared = Compared(diff, actual.ignored_unsigned, contents)
-                if decide(agreed.agreement, diff, contents):
-                    stores.publish(temporary, final)
-        return compared
+            while True:
+                self.lease = leases.take(self.store, digest)
+                if self.lease is not None:
+                    return self._with_stored(agreed, root, digest)
+                with leases.making(self.store, digest) as lease:
+                    if lease is not None:
+                        return self._copied(agreed, root, lease, self.store / digest)
+
+    def _with_stored(self, agreed: Agreed, root: Root, digest: str) -> Compared:
+        """Return how the files differ from what was signed, which is in the store already."""
+        if self._rules.verify:
+            upkeep.check_unchanged(self.store, digest, self._progress)
+        signed, how = Contents(agreed.manifest), agreed.manifest.serialization
+        contents = self._formats(agreed, self.store / digest)
+        if self._unchanged:
+            return Compared(ManifestDiff(), contents=contents)
+        sizes, stored = source.sizes(root, agreed.scope), source.stored_sizes(self.store / digest)
+        if sum(sizes.values()) > sum(stored.values()):  # do not read what can only be different
+            return Compared(differing(stored, sizes, stored, sizes))
+        actual = source.hashed(root, agreed.scope, how, self._progress)
+        return Compared(compare(signed, actual), actual.ignored_unsigned, contents)
+
+    def _copied(self, agreed: Agreed, root: Root, lease: Lease, final: Path) -> Compared:
+        """Return how the files differ; if they do not, they are copied to `final`."""
+        sizes = source.sizes(root, agreed.scope)
+        wanted = dict.fromkeys(agreed.manifest.file_names())
+        unlike = differing(wanted, dict.fromkeys(sizes), {}, sizes)
+        if unlike:  # before gigabytes are copied
+            return Compared(unlike)
+        upkeep.make_room(self.store, self._rules, sum(sizes.values()))
+        with stores.temporary(self.store) as temporary:
+            how = agreed.manifest.serialization
+            actual = source.copied(root, agreed.scope, how, temporary, self._progress)
+            diff = compare(Contents(agreed.manifest), actual)
+            contents = None if diff else self._formats(agreed, temporary)
+            # A rule that only warns accepts other files too, but not under the signed digest.
+            if not diff and decide(agreed.agreement, diff, contents):
+                self._publish(lease, temporary, final, agreed.agreement.model)
+        return Compared(diff, actual.ignored_unsigned, contents)
+
+    def _publish(self, lease: Lease, temporary: Path, final: Path, model: str) -> None:
+        with stores.translated(self.store):
+            lease.write(leases.Record(model, self.manifest.serialization))
+        stores.publish(temporary, final)
+        self.lease = lease
 
     def _formats(self, agreed: Agreed, copy: Path) -> dict[str, str] | None:
         """Return what is in each file of the private copy, which nobody can change; if asked."""
@@ -125,12 +168,13 @@ class _Copy:
             source.opened(model, folder=folder) as root,
             stores.temporary(self.store) as temporary,
         ):
-            how = Serialization()
-            actual = source.copied(root, everything, how, temporary, self._progress)
+            actual = source.copied(root, everything, Serialization(), temporary, self._progress)
             self.manifest = actual.manifest
-            stores.publish(temporary, self.store / stores.digest_of(self.manifest))
-
-
-def _unlike(sizes: dict[str, int], signed: Manifest) -> ManifestDiff:
-    present, wanted = dict.fromkeys(sizes), dict.fromkeys(signed.file_names())
-    return differing(wanted, present, {}, sizes)
+            digest = stores.digest_of(self.manifest)
+            self.lease = None  # of the signed digest, if there is one
+            with leases.making(self.store, digest) as lease:
+                if lease is not None:
+                    self._publish(lease, temporary, self.store / digest, names.text(model.name))
+        self.lease = self.lease or leases.take(self.store, digest)
+        if self.lease is None:  # there was one, and somebody has just removed it
+            self.take_unverified(model)

@@ -72,6 +72,21 @@ def remember(store: Path, agreement: Agreement) -> None:
         outputs.write(path, json.dumps(record).encode(), mode=0o600)
 
 
+def sweep(store: Path) -> None:
+    """Remove what a process left behind that was killed while it wrote a record.
+
+    Raises:
+        Undecided: the store cannot be used.
+    """
+    folder = store / _FOLDER
+    with stores.translated(store):
+        if not folder.is_dir() or not list(folder.glob(".*.tmp")):
+            return
+        with stores.locked(store):  # now nobody writes one
+            for left in folder.glob(".*.tmp"):
+                left.unlink(missing_ok=True)
+
+
 def _path(store: Path, model: str) -> Path:
     name = sha256(model.encode("utf-8", "surrogateescape")).hexdigest()
     return store / _FOLDER / f"{name}.json"

@@ -48,10 +48,12 @@ def load(
             policy, verifier = asked(**request)
             signature = None if bundle is None else Path(bundle)
             folder = stack.enter_context(temporary_store()) if store is None else Path(store)
-            copy = admit(Path(path), policy, verifier, folder, bundle=signature).path
+            snapshot = admit(Path(path), policy, verifier, folder, bundle=signature)
         except OSError as error:
             raise of_os_error(error) from error
-        yield copy
+        if snapshot.lease is not None:
+            stack.callback(snapshot.lease.close)
+        yield snapshot.path
 
 
 @contextmanager

@@ -2,7 +2,9 @@
 """The folder of snapshots: private, addressed by what it holds, safe for many processes at once.
 
 STORE/<SHA-256 of the manifest>/   a snapshot; appears by rename, so it is whole or not there
-STORE/.tmp-*/                      a copy being made, locked by the process that makes it
+STORE/.snapshots/<the same>.json   what is known of it, and its lock (`leases`)
+STORE/.tmp-*/                      a copy being made, locked by the process that makes it, or what
+                                   is left of one
 STORE/.lock                        held while a .tmp- folder is made or swept away
 """
 
@@ -11,6 +13,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import secrets
 import shutil
 import stat
 import tempfile
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 
     from modelseal.formats.oms import Manifest
 
+RECORDS = ".snapshots"
 _PREFIX = ".tmp-"
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -117,6 +121,30 @@ def publish(temporary_folder: Path, final: Path) -> None:
         outputs.sync_folder(final.parent)
 
 
+def check_space(store: Path, size: int) -> None:
+    """Check that a file of `size` bytes fits, before hours are spent on filling the disk.
+
+    Raises:
+        Undecided: it does not.
+    """
+    with translated(store):
+        disk = os.statvfs(store)
+    if size > disk.f_bavail * disk.f_frsize:
+        raise cannot_write(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), store)
+
+
+def withdraw(snapshot: Path) -> None:
+    """Remove a finished snapshot: first its name, so that nobody ever finds half of one.
+
+    Raises:
+        Undecided: the store cannot be written.
+    """
+    away = snapshot.with_name(f"{_PREFIX}{secrets.token_hex(8)}")
+    with translated(snapshot.parent):
+        snapshot.rename(away)
+    remove(away)
+
+
 def remove(tree: Path) -> None:
     """Remove a folder of ours, read-only as it may be, as far as possible."""
     for folder, _, _ in os.walk(tree):
@@ -143,6 +171,30 @@ def cannot_write(error: OSError, store: Path) -> Undecided:
         return Undecided("store-full", f"No space left in the store '{said}'.", "Free some space.")
     reason = error.strerror or "input/output error"
     return Undecided("store-unusable", f"The store '{said}' cannot be written: {reason}.")
+
+
+def no_locks(store: Path) -> Undecided:
+    """Return the refusal to remove something that may be in use, for all that anybody can tell."""
+    return Undecided(
+        "store-without-locks",
+        f"The file system of the store '{shown(str(store))}' has no locks, so nobody can tell "
+        "which snapshots are in use.",
+        "Stop every process that uses the store, then remove the folder.",
+    )
+
+
+def sweep(store: Path) -> None:
+    """Remove the copies that a process left behind when it was killed.
+
+    Raises:
+        Undecided: the store cannot be used.
+    """
+    with translated(store):
+        left = any(entry.name.startswith(_PREFIX) for entry in store.iterdir())
+    if left:
+        with locked(store) as is_locked:
+            if is_locked:  # else nobody can tell which folders are in use
+                _sweep(store)
 
 
 def _sweep(store: Path) -> None:

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -29,7 +30,7 @@ from modelseal.formats.strict import as_kind, parse_json
 from modelseal.policy import schema
 from modelseal.policy.patterns import Glob, Regex
 from modelseal.policy.reading import HINT, Reader
-from modelseal.policy.rules import Policy, Revocation, Rule
+from modelseal.policy.rules import LogRules, Policy, Revocation, Rule, StoreRules
 from modelseal.policy.signers import AcceptedAuthority, AcceptedIdentity, AcceptedKey
 from modelseal.policy.workflows import ISSUERS, PLATFORMS, Workflow
 from modelseal.trust import keys, signature
@@ -73,10 +74,10 @@ def from_bytes(data: bytes, folder: Path) -> Policy:
         text = data.decode()
     except UnicodeDecodeError as error:
         raise FormatError("bad-policy", "The policy is not UTF-8.", HINT) from error
-    return parse(text, folder)
+    return parse(text, folder, digest=f"sha256:{sha256(data).hexdigest()}")
 
 
-def parse(text: str, folder: Path) -> Policy:
+def parse(text: str, folder: Path, *, digest: str = "") -> Policy:
     """Return the policy in `text`; paths in it are relative to `folder`.
 
     Raises:
@@ -85,7 +86,7 @@ def parse(text: str, folder: Path) -> Policy:
     """
     is_json = text.lstrip()[:1] == "{"  # no TOML begins like that
     document = _parse_json(text) if is_json else _parse_toml(text)
-    return _Builder(Reader(text), folder).policy(document)
+    return _Builder(Reader(text), folder).policy(document, digest)
 
 
 def _parse_toml(text: str) -> dict[str, Any]:
@@ -113,7 +114,7 @@ class _Builder:
         self._reader = reader
         self._folder = folder
 
-    def policy(self, document: dict[str, Any]) -> Policy:
+    def policy(self, document: dict[str, Any], digest: str) -> Policy:
         """Return the whole policy.
 
         Raises:
@@ -131,7 +132,14 @@ class _Builder:
             runtimes=found.get("mlserver", {}).get("runtimes", ()),
             trust_root=self._folder / trust["root"] if "root" in trust else None,
             verifier=trust.get("verifier", "modelseal"),
+            store=StoreRules(**found.get("store", {})), log=self._log(found.get("log")),
+            digest=digest,
         )  # fmt: skip
+
+    def _log(self, table: dict[str, Any] | None) -> LogRules | None:
+        return (
+            None if table is None else LogRules(**{**table, "path": self._folder / table["path"]})
+        )
 
     def _check_names(self, found: dict[str, Any]) -> None:
         known = found.get("signers", {})

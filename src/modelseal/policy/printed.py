@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import re
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelseal.policy.patterns import Glob, Regex
-from modelseal.policy.schema import REVOKED, RULE, VERSION
+from modelseal.policy.reading import SIZES
+from modelseal.policy.schema import LOG, REVOKED, RULE, STORE, VERSION
 from modelseal.policy.signers import AcceptedIdentity, AcceptedKey
 from modelseal.policy.workflows import CLAIMS
 from modelseal.trust import keys
@@ -20,7 +22,8 @@ from modelseal.trust import keys
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from modelseal.policy.rules import Policy, Revocation, Rule
+    from modelseal.policy.rules import LogRules, Policy, Revocation, Rule, StoreRules
+    from modelseal.policy.schema import Key
     from modelseal.policy.signers import AcceptedAuthority, AcceptedSigner
     from modelseal.policy.workflows import Workflow
 
@@ -59,24 +62,33 @@ def _tables(policy: Policy) -> dict[str, Any]:
         found["rule"] = [_fields(rule, RULE) for rule in policy.rules]
     if policy.revoked:
         found["revoked"] = [_fields(revocation, REVOKED) for revocation in policy.revoked]
+    store = _fields(policy.store, STORE)
+    if store:
+        found["store"] = store
+    if policy.log is not None:
+        found["log"] = _fields(policy.log, LOG)
     if policy.runtimes:
         found["mlserver"] = {"runtimes": list(policy.runtimes)}
     return found
 
 
-def _fields(value: Rule | Revocation, names: Mapping[str, object]) -> dict[str, Any]:
+def _fields(
+    value: Rule | Revocation | StoreRules | LogRules, names: Mapping[str, Key]
+) -> dict[str, Any]:
     """Return the fields that differ from what they are by default."""
     found = {}
     for name in names:
         field = getattr(value, name)
         if name not in value._field_defaults or field != value._field_defaults[name]:
-            found[name] = _plain(field)
+            found[name] = size_text(field) if names[name].kind == "size" else _plain(field)
     return found
 
 
 def _plain(value: object) -> object:
     if isinstance(value, tuple):
         return list(value)
+    if isinstance(value, Path):
+        return str(value)
     return duration_text(value) if isinstance(value, timedelta) else value
 
 
@@ -85,6 +97,12 @@ def duration_text(age: timedelta) -> str:
     seconds = round(age.total_seconds())
     unit, size = next((unit, size) for unit, size in _UNITS if seconds % size == 0)
     return f"{seconds // size}{unit}"
+
+
+def size_text(size: int) -> str:
+    """Return the bytes as the document has them, in the largest unit that fits: "200GB"."""
+    unit = next(unit for unit, one in reversed(SIZES.items()) if size % one == 0)
+    return f"{size // SIZES[unit]}{unit}"
 
 
 def signer_table(signer: AcceptedSigner) -> dict[str, Any]:

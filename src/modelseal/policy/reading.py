@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from modelseal.errors import FormatError, shown
+from modelseal.errors import FormatError, UsageError, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 HINT = "See docs/policy.md."
 _UNITS = {"s": 1, "h": 3600, "d": 86_400, "w": 604_800}  # seconds
+SIZES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}  # bytes
 _END_OF_DAY = time(23, 59, 59, 999_999, UTC)
+_SIZE_TEXT = "a number and B, kB, MB, GB or TB, such as 200GB"
 _HEADER = re.compile(r"\s*(\[\[?)\s*(.+?)\s*\]\]?\s*(?:#.*)?$")
 _KEY = re.compile(r"""\s*("[^"]*"|'[^']*'|[A-Za-z0-9_-]+)\s*[=.:]""")
 
@@ -95,6 +97,7 @@ class Reader:
             "boolean": self._boolean,
             "moment": self._moment,
             "duration": self._duration,
+            "size": self._size,
         }[key.kind]
         return read(value, key, place)
 
@@ -145,6 +148,9 @@ class Reader:
         text = self._text(value, key, place)
         return timedelta(seconds=int(text[:-1]) * _UNITS[text[-1]])
 
+    def _size(self, value: object, key: Key, place: Place) -> int:
+        return parse_size(self._text(value, key, place))
+
     def _moment(self, value: object, _key: Key, place: Place) -> datetime:
         """Return a time, UTC; a date is its first moment, as the end of a period its last."""
         found = _parsed_moment(value) if isinstance(value, str) else value
@@ -175,6 +181,20 @@ class Reader:
         return self.error(place[:-1], place[-1], message, near=near)
 
 
+def parse_size(text: str) -> int:
+    """Return the bytes that `text`, such as "200GB", stands for.
+
+    Raises:
+        UsageError: it is not like that ("bad-size").
+    """
+    number = text.rstrip("BkMGT")
+    unit = text[len(number) :]
+    if not (number.isascii() and number.isdigit() and unit in SIZES):
+        message = f"'{shown(text)}' is not a size."
+        raise UsageError("bad-size", message, f"It is {_SIZE_TEXT}.")
+    return int(number) * SIZES[unit]
+
+
 def _parsed_moment(text: str) -> date | None:
     for parse in (date.fromisoformat, datetime.fromisoformat):
         try:
@@ -192,6 +212,8 @@ def _nearest(name: str, known: Iterable[str]) -> str:
 def _pattern_text(key: Key) -> str:
     if key.kind == "duration":
         return "it is a number and s, h, d or w, such as 90d"
+    if key.kind == "size":
+        return f"it is {_SIZE_TEXT}"
     return "it is the name of a hash, a colon and hex, such as sha256:9f86…"
 
 

@@ -96,6 +96,26 @@ class Rule(NamedTuple):
         return any(fnmatchcase(path, pattern) for pattern in self.allow_ignored)
 
 
+class StoreRules(NamedTuple):
+    """What a server may keep in its store, and how far it believes what is there.
+
+    - `keep_days`: what nobody asked for in so many days goes, if no process uses it.
+    - `max_size`: bytes that all snapshots together may take; the least recently used go first.
+    - `verify`: hash a stored snapshot again before it is used.
+    """
+
+    keep_days: int | None = None
+    max_size: int | None = None
+    verify: bool = False
+
+
+class LogRules(NamedTuple):
+    """Where every decision of a server is written down, and for how many days it is kept."""
+
+    path: Path
+    keep_days: int = 184  # six months, as the EU AI Act wants of deployers (article 26(6))
+
+
 class Revocation(NamedTuple):
     """Signatures that no longer count, or versions that are no longer accepted, and why.
 
@@ -197,19 +217,23 @@ class _Policy(NamedTuple):
     runtimes: tuple[str, ...] = ()
     trust_root: Path | None = None
     verifier: Checks = "modelseal"
+    store: StoreRules = StoreRules()
+    log: LogRules | None = None
 
 
 class Policy(_Policy):
     """Rules in order, the first that covers a model decides; a model without a rule is refused.
 
     `runtimes` are the import paths that a server may run; `trust_root` is the file of the trusted
-    root to believe, when the policy names one; `verifier` says whose checks of a signature count.
+    root to believe, when the policy names one; `verifier` says whose checks of a signature count;
+    `store` and `log` are for servers. `digest` is "sha256:HEX" of the file that it was read from,
+    if it was; two policies that say the same are equal whatever they were read from.
 
     Raises:
         UsageError: a part of it makes no sense, or the parts do not go together.
     """
 
-    __slots__ = ()
+    digest: str = ""
 
     def __new__(
         cls,
@@ -220,14 +244,20 @@ class Policy(_Policy):
         runtimes: tuple[str, ...] = (),
         trust_root: Path | None = None,
         verifier: Checks = "modelseal",
+        store: StoreRules = StoreRules(),  # noqa: B008 - it is a constant
+        log: LogRules | None = None,
+        digest: str = "",
     ) -> Self:
         """Return the policy, checked."""
-        self = super().__new__(cls, signers, rules, revoked, runtimes, trust_root, verifier)
+        self = super().__new__(
+            cls, signers, rules, revoked, runtimes, trust_root, verifier, store, log
+        )
+        self.digest = digest
         self._check()
         return self
 
     def __reduce__(self) -> tuple[object, ...]:
-        return partial(Policy, **self._asdict()), ()
+        return partial(Policy, **self._asdict(), digest=self.digest), ()
 
     def _check(self) -> None:
         names = [signer.name for signer in self.signers]

@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 
 Kind = Literal[
     "text", "texts", "text or texts", "integer", "boolean", "moment", "duration",
-    "table", "tables", "named tables",
+    "size", "table", "tables", "named tables",
 ]  # fmt: skip
 
 VERSION = 1
 DURATION = r"[1-9][0-9]{0,7}[shdw]"
+SIZE = r"[1-9][0-9]{0,14}(B|kB|MB|GB|TB)"
 DIGEST = r"(sha256|sha384|sha512|blake2b|blake3):[0-9a-f]{64,128}"
 FINGERPRINT = r"sha256:[0-9a-f]{64}"
 
@@ -133,6 +134,24 @@ REVOKED: dict[str, Key] = {
     "not_after": Key("moment", "Signed at this time or earlier."),
 }
 
+STORE: dict[str, Key] = {
+    "keep_days": Key(
+        "integer", "Remove copies that no process uses and nobody asked for in so many days."
+    ),
+    "max_size": Key(
+        "size",
+        "What all copies may take on the disk: `200GB`. The least recently used go first, those in "
+        "use never.",
+        pattern=SIZE,
+    ),
+    "verify": Key("boolean", "Hash a copy again before it is used. Default: `false`."),
+}
+
+LOG: dict[str, Key] = {
+    "path": Key("text", "The file of decisions, relative to the policy.", required=True),
+    "keep_days": Key("integer", "How long decisions are kept. Default: 184, six months."),
+}
+
 DOCUMENT: dict[str, Key] = {
     "version": Key("integer", "The version of this format.", required=True, choices=(VERSION,)),
     "default": Key(
@@ -149,6 +168,8 @@ DOCUMENT: dict[str, Key] = {
     "signers": Key("named tables", "The accepted signers, by a name of your choice.", table=SIGNER),
     "rule": Key("tables", "The rules; the first that covers a model decides.", table=RULE),
     "revoked": Key("tables", "What no longer counts.", table=REVOKED),
+    "store": Key("table", "The copies that servers load from.", table=STORE),
+    "log": Key("table", "Where each decision of a server is written down.", table=LOG),
     "mlserver": Key(
         "table",
         "For MLServer.",
@@ -196,6 +217,7 @@ def _type(key: Key) -> dict[str, Any]:
         # TOML has dates and times of its own; JSON has them as text.
         "moment": {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}"},
         "duration": _text(key),
+        "size": _text(key),
         "table": table,
         "tables": {"type": "array", "items": table},
         "named tables": {"type": "object", "additionalProperties": table},

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelseal.admission import signed_policy
+from modelseal.admission import signed_policy, upkeep
 from modelseal.admission import store as place
 from modelseal.admission.request import verifier_for
 from modelseal.errors import ModelSealError, UsageError, shown
@@ -73,6 +73,7 @@ def checked(
     _check_is_no_model(models)
     rules = read_policy(start, policy, policy_signer, policy_trusted_root)
     private = place.prepare(start / store)
+    upkeep.keep_within(private, rules.store)
     own = {"policy": _real(start / policy), "store": private}
     if rules.trust_root is not None:
         own["trusted root"] = _real(rules.trust_root)

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
     from mlserver.settings import ModelSettings
 
+    from modelseal.admission.leases import Lease
+
 logger = logging.getLogger("mlserver.modelseal")  # with MLServer's own handlers and format
 
 _MAX_NAME = 255  # bytes; NAME_MAX of Linux
@@ -101,6 +103,9 @@ class VerifiedModelRepository(ModelRepository):  # type: ignore[misc] # as above
             _give_up(f"modelseal: {error} {error.hint}")
         self._strict_startup = strict_startup
         self._seen: dict[str, _Seen] = {}
+        # Whoever has a lease keeps the copy from being removed. MLServer may load what it was given
+        # at any time, a worker that starts again does, so all of them are kept.
+        self._leases: dict[Path, Lease | None] = {}
         self._locks: dict[str, asyncio.Lock] = {}
         index.explain()
 
@@ -191,6 +196,7 @@ class VerifiedModelRepository(ModelRepository):  # type: ignore[misc] # as above
         model = self._path(name)
         snapshot = admit(model, places.policy, places.verifier, places.store, unchanged=unchanged)
         signed = signed_settings.read(snapshot, places.policy)
+        self._leases[snapshot.path] = snapshot.lease
         try:
             settings = made(signed)
         except ValidationError as error:

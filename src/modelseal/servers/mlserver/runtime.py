@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mlserver.model import MLModel
     from mlserver.settings import ModelSettings
 
+    from modelseal.admission.admit import Snapshot
     from modelseal.policy.rules import Policy
 
 POLICY = "MODELSEAL_POLICY"  # environment variables: a model must not choose its own policy
@@ -75,12 +76,13 @@ def _wrapped(runtime: type[MLModel]) -> type[MLModel]:
             try:
                 # the runtime's own search for well-known names would look into the hostile folder
                 model = Path(await get_model_uri(self.settings))
-                copy = await asyncio.to_thread(_copied, model)
+                snapshot = await asyncio.to_thread(_snapshot, model)
             except Exception as error:
                 raise refused(self.name, error) from error
             settings: ModelSettings = self.settings.model_copy(deep=True)
             settings._source = None  # noqa: SLF001 - else the path is taken as relative to it
-            settings.parameters.uri = str(copy)
+            settings.parameters.uri = str(snapshot.path)
+            self._snapshot = snapshot  # as long as it is there nobody removes the copy
             self._settings = settings
             loaded: bool = await super().load()
             return loaded
@@ -89,12 +91,12 @@ def _wrapped(runtime: type[MLModel]) -> type[MLModel]:
     return Verified
 
 
-def _copied(model: Path) -> Path:
+def _snapshot(model: Path) -> Snapshot:
     if not model.is_file():
         message = f"'{shown(str(model))}' is not a file."
         raise UsageError("not-a-file", message, "Name the model file in parameters.uri.")
     policy = _policy()
-    return admit(model, policy, verifier_of(policy), Path(_variable(STORE))).path
+    return admit(model, policy, verifier_of(policy), Path(_variable(STORE)))
 
 
 def _policy() -> Policy:
