@@ -15,6 +15,8 @@ import pytest
 from exec_site import ExecSite
 from patience import PATIENCE
 
+from modelseal.admission import upkeep
+
 SHOW = "import json, os, sys; print(json.dumps([sys.argv[1:], dict(os.environ), os.getpid()]))"
 MARK = "import pathlib; pathlib.Path('started').touch()"
 
@@ -251,3 +253,13 @@ def test_the_store_of_the_user(site):
 def test_quiet_before_the_command(site):
     done = site.run("-q", "true", llm=site.model("llm"))
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_nobody_removes_the_copy_while_the_command_runs(site):
+    command = site.command("--", "sh", "-c", "echo ready; exec cat", llm=site.model("llm"))
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as running:
+        assert running.stdout.readline() == b"ready\n"
+        assert upkeep.collect(site.store, max_size=0) == []
+        running.stdin.close()
+        assert running.wait(PATIENCE) == 0
+    assert len(upkeep.collect(site.store, max_size=0)) == 1

@@ -86,6 +86,9 @@ def run(options: Options) -> int:
     paths = {name: copy.path for name, copy in copies.items()}
     command = servers.filled(options.words, paths)
     variables = servers.environment(paths, online=options.online)
+    for copy in copies.values():
+        if copy.lease is not None:  # nobody removes the copy while the server runs
+            copy.lease.survive_exec()
     return servers.become(servers.program_of(command), command, variables)
 
 
