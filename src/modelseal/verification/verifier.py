@@ -192,7 +192,7 @@ class Verifier:
         if found:
             return found
         if believed.identities:
-            raise vouching.not_keyless()
+            raise vouching.not_keyless(bundle)
         raise _of_another_kind(bundle)
 
     def _certify(self, der: bytes) -> tuple[Certified, Signer]:
@@ -235,7 +235,7 @@ class Verifier:
     def _ask_sigstore(self, bundle: Bundle, artifact: Artifact, data: bytes) -> Proof:
         """Return what sigstore-python says."""
         if len(bundle.entries) != 1:
-            raise vouching.not_keyless()
+            raise vouching.not_keyless(bundle)
         from modelseal.trust import fulcio  # noqa: PLC0415 - X.509, not for keys
 
         signer = fulcio.of_certificate(bundle.certificates[0])

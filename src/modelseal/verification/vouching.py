@@ -88,7 +88,7 @@ def _check_keyless_shape(bundle: Bundle) -> None:
         FormatError: not a certificate and a log entry, or not those of its version.
     """
     if not bundle.certificates or len(bundle.entries) != 1:
-        raise not_keyless()
+        raise not_keyless(bundle)
     if bundle.version == "0.3" and bundle.chained:
         raise FormatError("bad-bundle", "A bundle of version 0.3 has one certificate, no chain.")
     if bundle.version == "0.1" and bundle.entries[0].promise is None:
@@ -125,10 +125,16 @@ def _when(trusted: TrustedKey | TrustedAuthority) -> WhenLogged:
     return "if-named" if trusted.logged else "never"
 
 
-def not_keyless() -> FormatError:
-    """Return the refusal of a bundle that no identity signed."""
-    return FormatError(
-        "not-keyless",
-        "The bundle is not a keyless signature with one certificate and one log entry.",
-        "Sign the model with: modelseal sign",
-    )
+def not_keyless(bundle: Bundle) -> FormatError:
+    """Return the refusal of a bundle that no identity signed, or not in the keyless way."""
+    entries = len(bundle.entries)
+    if not bundle.certificates:
+        message = "The bundle was signed with a key, not by an identity."
+        hint = "Verify it with --key."
+    elif not entries:
+        message = "The bundle has no log entry, and every signature by an identity has one."
+        hint = "If a CA of your own certified the signer, verify it with --certificate-chain."
+    else:
+        message = f"The bundle has {entries} log entries, and a signature by an identity has one."
+        hint = "Sign the model again with: modelseal sign"
+    return FormatError("not-keyless", message, hint)

@@ -177,3 +177,18 @@ def test_both_verifiers_must_agree(forge, caplog) -> None:
     (record,) = caplog.records
     assert "sigstore accepts, modelseal refuses" in record.getMessage()
     assert "certificate-expired" in record.getMessage()
+
+
+@pytest.mark.parametrize(
+    ("bend", "hint"),
+    [
+        (lambda m: m.update(publicKey={"hint": "x"}) or m.pop("certificate"), "--key"),
+        (lambda m: m.update(tlogEntries=[]), "--certificate-chain"),
+        (lambda m: m.update(tlogEntries=m["tlogEntries"] * 2), "modelseal sign"),
+    ],
+)
+def test_what_no_identity_signed_says_how_to_verify_it(forge, bend, hint: str) -> None:
+    bundle = copy.deepcopy(forge.artifact(b"content"))
+    bend(bundle["verificationMaterial"])
+    refused = refusal(bundle, forge)
+    assert (refused.code, hint in refused.hint) == ("not-keyless", True)
