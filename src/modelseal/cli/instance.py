@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelseal.cli._run import ACCEPTED, answer, flush, say
-from modelseal.errors import UsageError
+from modelseal.errors import UsageError, shown
 
 if TYPE_CHECKING:
     from modelseal.cli._options import Options, Parser
@@ -32,6 +32,7 @@ _DOCUMENTS = {  # what clients need, by the name of the command that prints it
 }
 _PASSWORD_LIMIT = 4096  # bytes
 _PORTS = range(1 << 16)
+_MAX_DAYS = 365
 
 
 def add_options(parser: Parser) -> None:
@@ -50,6 +51,21 @@ def add_options(parser: Parser) -> None:
         "hash-password", help="Print a line for the --users file.",
         description="Ask for a password and print the line for the --users file that lets "
         "IDENTITY sign in.",
+    ))  # fmt: skip
+    _add_backup(commands.add_parser(
+        "backup", help="Back up the instance, also while it runs.",
+        description="Write settings, keys and log, as of one moment, to a file that only you can "
+        "read. Whoever has it can sign as anyone.",
+    ))  # fmt: skip
+    _add_restore(commands.add_parser(
+        "restore", help="Put a backup into a folder without an instance.",
+        description="Put a backup into a folder without an instance, checked like an instance "
+        "that starts.",
+    ))  # fmt: skip
+    _add_rotate(commands.add_parser(
+        "rotate", help="Give services new keys.",
+        description="Give services new keys. The next start publishes them; they sign from a "
+        "given day on. What the old ones signed stays good.",
     ))  # fmt: skip
     for name, what in _DOCUMENTS.items():
         _add_document(commands.add_parser(
@@ -222,6 +238,79 @@ def _typed_password() -> str:
     if password != again:
         raise UsageError("no-password", "The two passwords differ.", "Type it twice.")
     return password
+
+
+def _add_backup(parser: Parser) -> None:
+    parser.set_defaults(command=_back_up)
+    _add_data(parser)
+    parser.add_argument("--out", type=Path, metavar="F", required=True, help="A new file.")
+
+
+def _back_up(options: Options) -> None:
+    from modelseal.instance import backup
+
+    size = backup.back_up(_data(options), options.out)
+    say(f"Backed up the instance with {size} log entries to {shown(str(options.out))}.")
+    say("It holds the private keys: keep it as safe as the instance.")
+
+
+def _add_restore(parser: Parser) -> None:
+    parser.set_defaults(command=_restore)
+    _add_data(parser)
+    parser.add_argument("backup", type=Path, metavar="BACKUP", help="A file of `backup`.")
+
+
+def _restore(options: Options) -> None:
+    from modelseal.instance import backup
+
+    size = backup.restore(options.backup, _data(options))
+    say(f"Restored an instance with {size} log entries.")
+    say(
+        "Entries that it took after the backup are lost, and whoever saw them will see a forked "
+        "log: tell those who monitor it."
+    )
+
+
+def _add_rotate(parser: Parser) -> None:
+    parser.set_defaults(command=_rotate)
+    _add_data(parser)
+    parser.add_argument(
+        "services", nargs="*", metavar="SERVICE",
+        help="ca, ct, log or tsa. [default: all of them]",
+    )  # fmt: skip
+    parser.add_argument(
+        "--in", dest="days", type=_days, default=7, metavar="DAYS",
+        help="When the new keys begin to sign: clients need the time to learn of them. "
+        "[default: 7]",
+    )  # fmt: skip
+
+
+def _days(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > _MAX_DAYS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of days from 0 to {_MAX_DAYS}")
+    return int(text)
+
+
+def _rotate(options: Options) -> None:
+    from datetime import UTC, datetime, timedelta
+
+    from modelseal.instance import keys, state
+
+    names = list(dict.fromkeys(options.services)) or list(keys.ROTATED)
+    if unknown := [name for name in names if name not in keys.ROTATED]:
+        raise UsageError(
+            "bad-options", f"{shown(unknown[0])!r} has no key that can be rotated.",
+            f"The services are {', '.join(keys.ROTATED)}.",
+        )  # fmt: skip
+    now = datetime.now(UTC)
+    at = now + timedelta(days=options.days)
+    with state.locked(_data(options)):
+        state.rotate(_data(options), names, at, now)
+    say(f"New keys of {', '.join(names)} sign from {at:%Y-%m-%d %H:%M} UTC on.")
+    say(
+        "Start the instance: it publishes them by TUF. Where a trust config or trusted root was "
+        "handed out as a file, hand out the new one before that day."
+    )
 
 
 def _add_document(parser: Parser, name: str) -> None:

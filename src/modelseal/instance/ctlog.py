@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from modelseal.instance.database import Database
 
 LOG = "ct"
+_TIMESTAMP = slice(2, 10)  # of a leaf (RFC 6962 section 3.4), in milliseconds
 
 
 @dataclass(frozen=True)
@@ -42,3 +43,11 @@ class CtLog:
             Tree(connection, LOG).append(leaf)
         signature = self.key.sign(leaf, ec.ECDSA(hashes.SHA256()))
         return Sct(self.log_id(), timestamp, signature)
+
+
+def last_time(database: Database) -> float:
+    """Return when the newest certificate was logged; 0 before the first."""
+    with database.reading() as connection:
+        tree = Tree(connection, LOG)
+        bodies = tree.bodies(tree.size() - 1, 1)
+    return int.from_bytes(bodies[0][_TIMESTAMP]) / 1000 if bodies else 0.0

@@ -46,19 +46,26 @@ def issue_chain(
 
 
 def ca_chain(
-    intermediate: ec.EllipticCurvePublicKey, root: ec.EllipticCurvePrivateKey, start: datetime
-) -> tuple[x509.Certificate, x509.Certificate]:
-    """Return (intermediate, root) of the certificate authority."""
-    usage = ExtendedKeyUsageOID.CODE_SIGNING
-    return issue_chain("modelseal CA", intermediate, root, start, usage=usage, is_ca=True)
+    intermediate: ec.EllipticCurvePublicKey, root: ec.EllipticCurvePrivateKey, start: datetime,
+    number: int = 1,
+) -> tuple[x509.Certificate, x509.Certificate]:  # fmt: skip
+    """Return (intermediate, root) number `number` of the certificate authority."""
+    usage, name = ExtendedKeyUsageOID.CODE_SIGNING, _numbered("modelseal CA", number)
+    return issue_chain(name, intermediate, root, start, usage=usage, is_ca=True)
 
 
 def tsa_chain(
-    signer: ec.EllipticCurvePublicKey, root: ec.EllipticCurvePrivateKey, start: datetime
-) -> tuple[x509.Certificate, x509.Certificate]:
-    """Return (signer, root) of the timestamp authority."""
-    usage = ExtendedKeyUsageOID.TIME_STAMPING
-    return issue_chain("modelseal timestamps", signer, root, start, usage=usage, is_ca=False)
+    signer: ec.EllipticCurvePublicKey, root: ec.EllipticCurvePrivateKey, start: datetime,
+    number: int = 1,
+) -> tuple[x509.Certificate, x509.Certificate]:  # fmt: skip
+    """Return (signer, root) number `number` of the timestamp authority."""
+    usage, name = ExtendedKeyUsageOID.TIME_STAMPING, _numbered("modelseal timestamps", number)
+    return issue_chain(name, signer, root, start, usage=usage, is_ca=False)
+
+
+def _numbered(name: str, number: int) -> str:
+    """Return a name of its own for each rotation: verifiers find issuers by name."""
+    return name if number == 1 else f"{name} {number}"
 
 
 def key_usage(*, certificates: bool) -> x509.KeyUsage:

@@ -17,10 +17,11 @@ import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from modelseal.errors import FormatError, ModelSealError, Undecided, shown
+from modelseal.errors import FormatError, ModelSealError, shown
+from modelseal.instance import clock, tls
 from modelseal.instance import state as states
-from modelseal.instance import tls
 from modelseal.instance.app import create_app
+from modelseal.instance.ctlog import last_time
 from modelseal.instance.database import Database
 from modelseal.instance.listening import (
     Listening,
@@ -67,7 +68,6 @@ def serve(
     with states.locked(data):
         states.create(data, datetime.now(UTC))
         state = states.load(data)
-        _check_clock(state)
         with listen(listening.host, listening.port or state.port) as listener:
             state = _located(state, listening, listener)
             if users is None and not is_local(state.url):
@@ -101,11 +101,15 @@ def _started(services: Services, ready: Callable[[str], None]) -> None:
 def _open(data: Path, state: State, users: UsersFile | None) -> tuple[Database, Services]:
     try:
         database = Database(state.database)
-        return database, assemble(state, database, users)
+        last = last_time(database)
+        clock.check(state, last)
+        services = assemble(state, database, users, clock.SteadyClock(last))
+        states.forget_retired(state, datetime.now(UTC))
     except sqlite3.OperationalError as error:  # no locks, no space, no shared memory
         raise states.unusable(data, error) from error
     except (sqlite3.Error, ValueError, FormatError) as error:
         raise states.damaged(data, error) from error
+    return database, services
 
 
 class _Live:
@@ -222,14 +226,3 @@ def _run(app: ASGIApp, listener: socket.socket, live: _Live, ready: Callable[[],
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
     _Server(config, ready, live.reload).run(sockets=[listener])
-
-
-def _check_clock(state: State) -> None:
-    now = datetime.now(UTC)
-    if not state.start <= now < state.keys.ca_chain[0].not_valid_after_utc:
-        raise Undecided(
-            "clock",
-            "The clock is outside the lifetime of this instance's certificates "
-            f"(from {state.start:%Y-%m-%d}).",
-            "Set the clock; what is signed with a wrong one cannot be verified.",
-        )

@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from modelseal.instance import trust
 from modelseal.instance.ca import CertificateAuthority
@@ -18,10 +18,23 @@ from modelseal.instance.tuf import TufRepository
 
 if TYPE_CHECKING:
     from modelseal.instance.database import Database
+    from modelseal.instance.keys import Authority, CtKey, LogKey
     from modelseal.instance.state import State
     from modelseal.instance.users import UsersFile
 
 Clock = Callable[[], float]
+T = TypeVar("T", bound="Authority | CtKey | LogKey")
+
+
+@dataclass(frozen=True)
+class _Era:
+    """The services that sign with the keys of a time, which begins at `start`."""
+
+    start: float
+    ca: CertificateAuthority
+    ct_log: CtLog
+    log: TransparencyLog
+    tsa: TimestampAuthority
 
 
 @dataclass(frozen=True)
@@ -30,12 +43,33 @@ class Services:
 
     state: State
     sign_in: SignIn
-    ca: CertificateAuthority
-    ct_log: CtLog
-    log: TransparencyLog
-    tsa: TimestampAuthority
     tuf: TufRepository
+    _eras: tuple[_Era, ...]
     clock: Clock = field(default=time.time)
+
+    @property
+    def ca(self) -> CertificateAuthority:
+        """Return the certificate authority, with the key of now."""
+        return self._era().ca
+
+    @property
+    def ct_log(self) -> CtLog:
+        """Return the certificate transparency log, with the key of now."""
+        return self._era().ct_log
+
+    @property
+    def log(self) -> TransparencyLog:
+        """Return the transparency log, with the key of now."""
+        return self._era().log
+
+    @property
+    def tsa(self) -> TimestampAuthority:
+        """Return the timestamp authority, with the key of now."""
+        return self._era().tsa
+
+    def _era(self) -> _Era:
+        now = self.clock()
+        return next((era for era in reversed(self._eras) if era.start <= now), self._eras[0])
 
 
 def assemble(
@@ -46,23 +80,47 @@ def assemble(
     Raises:
         ValueError: the log is damaged.
     """
-    keys = state.keys
-    ct_log = CtLog(keys.ct, database)
-    log = TransparencyLog(keys.log, state.origin, database)
-    log.check()
-    tuf = TufRepository(keys.tuf, database)
+    now = clock()
+    eras = tuple(_era(state, database, moment) for moment in _beginnings(state, now))
+    eras[0].log.check()
+    eras[0].log.take_over()
+    tuf = TufRepository(state.keys.tuf, database)
     targets = {
         "trusted_root.json": trust.to_bytes(trust.trusted_root(state)),
         "signing_config.v0.2.json": trust.to_bytes(trust.signing_config(state)),
     }
-    tuf.publish(targets, clock())
-    return Services(
-        state=state,
-        sign_in=SignIn(keys.oidc, state.url, users),
-        ca=CertificateAuthority(keys.ca, state.keys.ca_chain, keys.oidc, state.url, ct_log),
-        ct_log=ct_log,
-        log=log,
-        tsa=TimestampAuthority(keys.tsa, state.keys.tsa_chain),
-        tuf=tuf,
-        clock=clock,
+    tuf.publish(targets, now)
+    sign_in = SignIn(state.keys.oidc, state.url, users)
+    return Services(state, sign_in, tuf, eras, clock)
+
+
+def _beginnings(state: State, now: float) -> list[float]:
+    """Return when the keys of now, and any that come later, began or begin to sign."""
+    keys = state.keys
+    starts = sorted(
+        {one.start.timestamp() for ring in (keys.ca, keys.ct, keys.log, keys.tsa) for one in ring}
     )
+    past = [start for start in starts if start <= now] or starts[:1]
+    return [past[-1], *(start for start in starts if start > past[-1])]
+
+
+def _era(state: State, database: Database, moment: float) -> _Era:
+    keys = state.keys
+    ca, ct = _at(keys.ca, moment), _at(keys.ct, moment)
+    log, tsa = _at(keys.log, moment), _at(keys.tsa, moment)
+    if ca.key is None or ct.key is None or log.key is None or tsa.key is None:
+        raise ValueError("the private key that signs now is missing")
+    former = tuple(one.public for one in keys.log if one is not log)
+    ct_log = CtLog(ct.key, database)
+    return _Era(
+        moment,
+        CertificateAuthority(ca.key, ca.chain, keys.oidc, state.url, ct_log),
+        ct_log,
+        TransparencyLog(log.key, state.origin, database, former),
+        TimestampAuthority(tsa.key, tsa.chain),
+    )
+
+
+def _at(ring: tuple[T, ...], moment: float) -> T:
+    """Return the newest of `ring` that signs at `moment`."""
+    return next((one for one in reversed(ring) if one.start.timestamp() <= moment), ring[0])

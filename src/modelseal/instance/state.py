@@ -4,7 +4,7 @@
     DIR/lock                 held by the running process
     DIR/state/instance.json  version, url and port, origin, start
     DIR/state/log.db         everything that grows (see database.py)
-    DIR/state/keys/*.pem     private keys, and the two certificate chains
+    DIR/state/keys/*.pem     private keys, and their certificate chains (see keys.py)
 
 `state` appears in one rename, so that it is whole or not there at all. An instance whose keys or
 log are lost is refused, not repaired: a new log under an old key is a fork.
@@ -28,17 +28,17 @@ from urllib.parse import urlsplit
 import rfc8785
 
 from modelseal import files, outputs
-from modelseal.errors import FormatError, Undecided, shown
+from modelseal.errors import FormatError, Undecided, UsageError, shown
 from modelseal.formats.strict import as_kind, member, parse_json
 from modelseal.instance import keys as instance_keys
 from modelseal.instance.database import Database
 from modelseal.instance.tlog import TransparencyLog
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
 # Clients compare validity with clocks of their own, so everything is valid an hour before birth.
-_BACKDATED = timedelta(hours=1)
+BACKDATED = timedelta(hours=1)
 _SETTINGS_LIMIT = 1 << 16
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 _VERSION = 2  # of the folder; 1 was without a number
@@ -115,7 +115,7 @@ def create(data: Path, now: datetime) -> None:
         for left_over in data.glob(".birth-*"):  # a birth that was interrupted
             shutil.rmtree(left_over)
         nascent = Path(tempfile.mkdtemp(prefix=".birth-", dir=data))
-        _give_birth(nascent, (now - _BACKDATED).replace(microsecond=0))
+        _give_birth(nascent, (now - BACKDATED).replace(microsecond=0))
         nascent.rename(data / "state")
         outputs.sync_folder(data)
     except (OSError, sqlite3.OperationalError) as error:
@@ -132,16 +132,26 @@ def load(data: Path) -> State:
     if not folder.is_dir():
         raise _no_instance(data)
     try:
-        settings = as_kind(
-            parse_json((folder / "instance.json").read_bytes(), what=_WHAT, limit=_SETTINGS_LIMIT),
-            dict, what=_WHAT,
-        )  # fmt: skip
-        _check_version(data, settings)
-        state = _state(folder, settings)
+        return load_folder(folder)
     except (OSError, ValueError, FormatError) as error:
         raise damaged(data, error) from error
+
+
+def load_folder(folder: Path) -> State:
+    """Return the state in `folder`, which is a whole one by its form.
+
+    Raises:
+        OSError, ValueError, FormatError: a part is missing or damaged.
+        Undecided: a newer modelseal wrote it.
+    """
+    settings = as_kind(
+        parse_json((folder / "instance.json").read_bytes(), what=_WHAT, limit=_SETTINGS_LIMIT),
+        dict, what=_WHAT,
+    )  # fmt: skip
+    _check_version(folder.parent, settings)
+    state = _state(folder, settings)
     if not state.database.is_file():
-        raise damaged(data, FileNotFoundError("log.db is missing"))
+        raise FileNotFoundError("log.db is missing")
     return state
 
 
@@ -171,17 +181,71 @@ def _check_version(data: Path, settings: dict[str, Any]) -> None:
 def _state(folder: Path, settings: dict[str, Any]) -> State:
     url = member(settings, "url", str, what=_WHAT)
     older = settings.get("version", 1) == 1
+    start = _moment(member(settings, "start", str, what=_WHAT))
+    rotations = {} if older else member(settings, "rotations", dict, what=_WHAT)
     return State(
         folder=folder,
         url=url,
         port=(urlsplit(url).port or 0) if older else member(settings, "port", int, what=_WHAT),
         public=False if older else member(settings, "public", bool, what=_WHAT),
         origin=member(settings, "origin", str, what=_WHAT),
-        start=datetime.strptime(member(settings, "start", str, what=_WHAT), _TIME).replace(
-            tzinfo=UTC
+        start=start,
+        keys=instance_keys.load(
+            folder / "keys",
+            {name: [start, *_moments(rotations, name)] for name in instance_keys.ROTATED},
         ),
-        keys=instance_keys.load(folder / "keys"),
     )
+
+
+def _moments(rotations: dict[str, Any], name: str) -> list[datetime]:
+    if name not in rotations:
+        return []
+    listed = member(rotations, name, list, what=_WHAT)
+    return [_moment(as_kind(text, str, what=_WHAT)) for text in listed]
+
+
+def _moment(text: str) -> datetime:
+    return datetime.strptime(text, _TIME).replace(tzinfo=UTC)
+
+
+def rotate(data: Path, services: Sequence[str], at: datetime, now: datetime) -> State:
+    """Give `services` new keys, which are published at the next start and sign from `at` on.
+
+    Call with the lock held. The settings name the new keys last of all: an interrupted rotation did
+    not happen.
+
+    Raises:
+        Undecided: as for `load`. UsageError: one of them has a new key that does not sign yet.
+    """
+    state = load(data)
+    rings = {name: getattr(state.keys, name) for name in services}
+    for name, ring in rings.items():
+        if ring[-1].start > now:
+            raise UsageError(
+                "rotation-pending",
+                f"The {name} key was rotated already: the new one signs from "
+                f"{ring[-1].start:{_TIME}} on.",
+                "Wait until then; clients have to learn of one key after the other.",
+            )
+    at = at.replace(microsecond=0)
+    try:
+        for name, ring in rings.items():
+            backdated = (now - BACKDATED).replace(microsecond=0)
+            instance_keys.add(state.folder / "keys", name, len(ring) + 1, backdated)
+        outputs.sync_folder(state.folder / "keys")
+        _write_settings(state, dict.fromkeys(services, at))
+    except OSError as error:
+        raise unusable(data, error) from error
+    return load(data)
+
+
+def forget_retired(state: State, now: datetime) -> None:
+    """Delete the private keys that sign no more, some time after the next ones took over."""
+    for name in instance_keys.ROTATED:
+        ring = getattr(state.keys, name)
+        for number, following in enumerate(ring[1:], 1):
+            if following.start + BACKDATED <= now:
+                instance_keys.forget(state.folder / "keys", name, number)
 
 
 def with_url(state: State, url: str, port: int = 0, *, public: bool = False) -> State:
@@ -210,16 +274,24 @@ def _no_instance(data: Path) -> Undecided:
 
 
 def _give_birth(folder: Path, start: datetime) -> None:
-    keys = instance_keys.generate(start)
-    instance_keys.write(folder / "keys", keys)
+    instance_keys.generate(folder / "keys", start)
+    keys = instance_keys.load(folder / "keys", {name: [start] for name in instance_keys.ROTATED})
     # A name that no other log has: clients and witnesses know logs by it.
     origin = f"log-{secrets.token_hex(8)}.modelseal.test"
+    key = keys.log[0].key
+    assert key is not None  # noqa: S101 - it was just made
     with closing(Database(folder / "log.db")) as database:
-        TransparencyLog(keys.log, origin, database).begin()
+        TransparencyLog(key, origin, database).begin()
     _write_settings(State(folder, "", 0, public=False, origin=origin, start=start, keys=keys))
 
 
-def _write_settings(state: State) -> None:
+def _write_settings(state: State, rotated: Mapping[str, datetime] | None = None) -> None:
+    """Write what `state` is, with one more key for each service that was `rotated`."""
+    rotations = {}
+    for name in instance_keys.ROTATED:
+        starts = [one.start for one in getattr(state.keys, name)[1:]]
+        starts += [rotated[name]] if rotated and name in rotated else []
+        rotations[name] = [start.strftime(_TIME) for start in starts]
     settings: dict[str, Any] = {
         "version": _VERSION,
         "url": state.url,
@@ -227,6 +299,7 @@ def _write_settings(state: State) -> None:
         "public": state.public,
         "origin": state.origin,
         "start": state.start.strftime(_TIME),
+        "rotations": rotations,
     }
     outputs.write(state.folder / "instance.json", rfc8785.dumps(settings), mode=0o600)
 

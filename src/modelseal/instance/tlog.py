@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cryptography.exceptions import InvalidSignature
+
 from modelseal.formats import merkle, note, tiles
 from modelseal.formats.checkpoint import Checkpoint, format_checkpoint
 from modelseal.formats.strict import b64encode
@@ -33,10 +35,14 @@ class TransparencyLog:
     key: ed25519.Ed25519PrivateKey
     origin: str
     database: Database
+    former: tuple[ed25519.Ed25519PublicKey, ...] = ()  # keys of earlier checkpoints
 
     def log_id(self) -> bytes:
         """Return the key id (C2SP signed-note); clients know the log by it."""
-        return note.key_id(self.origin, note.ED25519, self.key.public_key().public_bytes_raw())
+        return key_id(self.origin, self.key.public_key())
+
+    def _key_hash(self) -> bytes:
+        return self.log_id()[: note.KEY_HASH_SIZE]
 
     def begin(self) -> None:
         """Log the first leaf. Only at birth: an empty log later on is a lost one."""
@@ -46,15 +52,44 @@ class TransparencyLog:
             self._commit_to(tree)
 
     def check(self) -> None:
-        """Check that the tree is the one that was signed last.
+        """Check that the tree is the one that was signed last, by this key or a former one.
 
         Raises:
             ValueError: it is another one, or a part is missing.
         """
         with self.database.reading() as connection:
             tree = Tree(connection, LOG)
-            if self._head(tree) != self._sign(tree):  # Ed25519 gives one signature, always the same
+            head = note.parse_note(self._head(tree))
+            if head.text != self._text(tree) or not self._is_signed(head):
                 raise ValueError("the log or its key is not the one of its last checkpoint")
+
+    def checked_size(self) -> int:
+        """Return the size of the log after `check`.
+
+        Raises:
+            ValueError: as `check`.
+        """
+        self.check()
+        with self.database.reading() as connection:
+            return Tree(connection, LOG).size()
+
+    def take_over(self) -> None:
+        """Sign the last checkpoint with this key, if a former one did."""
+        with self.database.transaction() as connection:
+            tree = Tree(connection, LOG)
+            if note.parse_note(self._head(tree)).signatures[0].key_hash != self._key_hash():
+                self._commit_to(tree)
+
+    def _is_signed(self, head: note.Note) -> bool:
+        for public in (self.key.public_key(), *self.former):
+            for signature in head.signatures:
+                if signature.key_hash == key_id(self.origin, public)[: note.KEY_HASH_SIZE]:
+                    try:
+                        public.verify(signature.signature, head.text.encode())
+                    except InvalidSignature:
+                        return False
+                    return True
+        return False
 
     def add(self, entry: entries.Entry) -> dict[str, Any]:
         """Log `entry` and return its `TransparencyLogEntry` in protobuf's JSON form.
@@ -122,9 +157,16 @@ class TransparencyLog:
         tree.connection.execute("INSERT OR REPLACE INTO head VALUES (?, ?)", (LOG, signed))
         return signed
 
-    def _sign(self, tree: Tree) -> bytes:
+    def _text(self, tree: Tree) -> str:
         size = tree.size()
-        text = format_checkpoint(Checkpoint(self.origin, size, tree.root(size)))
-        key_hash = self.log_id()[: note.KEY_HASH_SIZE]
-        signature = note.Signature(self.origin, key_hash, self.key.sign(text.encode()))
+        return format_checkpoint(Checkpoint(self.origin, size, tree.root(size)))
+
+    def _sign(self, tree: Tree) -> bytes:
+        text = self._text(tree)
+        signature = note.Signature(self.origin, self._key_hash(), self.key.sign(text.encode()))
         return note.format_note(note.Note(text, (signature,)))
+
+
+def key_id(origin: str, key: ed25519.Ed25519PublicKey) -> bytes:
+    """Return the key id by which entries and checkpoints name a log (C2SP signed-note)."""
+    return note.key_id(origin, note.ED25519, key.public_bytes_raw())

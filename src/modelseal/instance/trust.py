@@ -8,62 +8,89 @@ some stock client fails without.
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import NameOID
 
-from modelseal.formats import note
 from modelseal.formats.strict import b64encode
 from modelseal.instance.spki import spki
+from modelseal.instance.tlog import key_id
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
-    from modelseal.instance.keys import Chain
+    from modelseal.instance.keys import Authority, Chain, CtKey, LogKey
     from modelseal.instance.state import State
 
 _MEDIA_TYPE = "application/vnd.dev.sigstore"
 _OPERATOR = "modelseal"
+_OVERLAP = timedelta(hours=1)
+T = TypeVar("T", bound="Authority | CtKey | LogKey")
 
 
 def trusted_root(state: State) -> dict[str, Any]:
-    """Return the keys and certificates that verify what this instance signed."""
-    valid = {"start": _time(state.start)}
-    log_key, ct_key = state.keys.log.public_key(), state.keys.ct.public_key()
+    """Return the keys and certificates that verify what this instance signed, and soon will."""
+    keys = state.keys
     return {
         "mediaType": f"{_MEDIA_TYPE}.trustedroot+json;version=0.1",
-        "tlogs": [
-            {
-                # The host of this URL is the origin in checkpoints, wherever the log is reached:
-                # Go clients compare the two, so each instance has a name of its own.
-                "baseUrl": f"https://{state.origin}",
-                "hashAlgorithm": "SHA2_256",
-                "publicKey": {
-                    "rawBytes": b64encode(spki(log_key)),
-                    "keyDetails": "PKIX_ED25519",
-                    "validFor": valid,
-                },
-                "logId": {"keyId": b64encode(log_id(state))},
-            }
+        "tlogs": [_tlog(state, one.public, valid) for one, valid in _valid(keys.log)],
+        "certificateAuthorities": [
+            _authority(state, one.chain, "", valid) for one, valid in _valid(keys.ca)
         ],
-        "certificateAuthorities": [_authority(state, state.keys.ca_chain, "")],
-        "ctlogs": [
-            {
-                "baseUrl": f"{state.url}/ct",
-                "hashAlgorithm": "SHA2_256",
-                "publicKey": {
-                    "rawBytes": b64encode(spki(ct_key)),
-                    "keyDetails": "PKIX_ECDSA_P256_SHA_256",
-                    "validFor": valid,
-                },
-                "logId": {"keyId": b64encode(sha256(spki(ct_key)).digest())},
-            }
+        "ctlogs": [_ctlog(state, one.public, valid) for one, valid in _valid(keys.ct)],
+        "timestampAuthorities": [
+            _authority(state, one.chain, "/api/v1/timestamp", valid)
+            for one, valid in _valid(keys.tsa)
         ],
-        "timestampAuthorities": [_authority(state, state.keys.tsa_chain, "/api/v1/timestamp")],
+    }
+
+
+def _valid(ring: tuple[T, ...]) -> list[tuple[T, dict[str, str]]]:
+    """Return each key with its validity.
+
+    Those of two neighbours overlap: clocks differ, and a signing that is under way takes a while.
+    """
+    periods = []
+    for number, one in enumerate(ring):
+        # The first begins an hour before the instance was made.
+        period = {"start": _time(one.start - (_OVERLAP if number else timedelta()))}
+        if one is not ring[-1]:
+            period["end"] = _time(ring[number + 1].start + _OVERLAP)
+        periods.append((one, period))
+    return periods
+
+
+def _tlog(state: State, key: ed25519.Ed25519PublicKey, valid: dict[str, str]) -> dict[str, Any]:
+    return {
+        # The host of this URL is the origin in checkpoints, wherever the log is reached: Go clients
+        # compare the two, so each instance has a name of its own.
+        "baseUrl": f"https://{state.origin}",
+        "hashAlgorithm": "SHA2_256",
+        "publicKey": {
+            "rawBytes": b64encode(spki(key)),
+            "keyDetails": "PKIX_ED25519",
+            "validFor": valid,
+        },
+        "logId": {"keyId": b64encode(key_id(state.origin, key))},
+    }
+
+
+def _ctlog(state: State, key: ec.EllipticCurvePublicKey, valid: dict[str, str]) -> dict[str, Any]:
+    return {
+        "baseUrl": f"{state.url}/ct",
+        "hashAlgorithm": "SHA2_256",
+        "publicKey": {
+            "rawBytes": b64encode(spki(key)),
+            "keyDetails": "PKIX_ECDSA_P256_SHA_256",
+            "validFor": valid,
+        },
+        "logId": {"keyId": b64encode(sha256(spki(key)).digest())},
     }
 
 
@@ -105,13 +132,7 @@ def to_bytes(document: dict[str, Any]) -> bytes:
     return json.dumps(document, indent=2).encode() + b"\n"
 
 
-def log_id(state: State) -> bytes:
-    """Return the key id by which entries and checkpoints name the transparency log."""
-    key = state.keys.log.public_key().public_bytes_raw()
-    return note.key_id(state.origin, note.ED25519, key)
-
-
-def _authority(state: State, chain: Chain, path: str) -> dict[str, Any]:
+def _authority(state: State, chain: Chain, path: str, valid: dict[str, str]) -> dict[str, Any]:
     subject = chain[-1].subject
     return {
         "subject": {
@@ -125,7 +146,7 @@ def _authority(state: State, chain: Chain, path: str) -> dict[str, Any]:
                 for item in chain
             ]
         },
-        "validFor": {"start": _time(state.start)},
+        "validFor": valid,
     }
 
 
