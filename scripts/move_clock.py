@@ -3,8 +3,7 @@
 
 Its clock, and that of every process that it starts, is DAYS ahead. Waiting takes as long as ever.
 
-The library comes with the Python package libfaketime. That of Debian 12 and Ubuntu 24.04, 0.9.10,
-breaks `time.sleep` of Python 3.11 and later (https://github.com/wolfcw/libfaketime/issues/426).
+The library is that of the Python package libfaketime, compiled with less in it than it comes with.
 """
 
 from __future__ import annotations
@@ -16,6 +15,17 @@ from importlib.util import find_spec
 from pathlib import Path
 
 CHECK = Path(__file__).resolve().parents[1] / "tests" / "helpers" / "moved_clock.py"
+# As its Makefile does, but without three parts of it:
+# FAKE_PTHREAD reads the environment each time that a thread waits, also for Python's global lock:
+#   the process crashes when another thread sets a variable meanwhile. And it takes some monotonic
+#   deadlines for dates, which ends in "take_gil: PyCOND_WAIT(gil->cond) failed".
+# FAKE_SLEEP breaks `time.sleep` (https://github.com/wolfcw/libfaketime/issues/426).
+# FAKE_STAT moves the times of files, which the check needs as they are.
+COMPILE = (
+    os.environ.get("CC", "cc"), "-std=gnu99", "-O2", "-fPIC", "-shared",
+    "-DFAKE_TIMERS", "-DFAKE_INTERNAL_CALLS", '-DPREFIX=""', '-DLIBDIRNAME=""',
+)  # fmt: skip
+LIBRARIES = ("-ldl", "-lm", "-lrt", "-lpthread")
 
 
 def main(days: int, command: list[str]) -> None:
@@ -27,14 +37,28 @@ def main(days: int, command: list[str]) -> None:
 
 def moved(days: int) -> dict[str, str]:
     """Return the environment in which processes have another clock (the README of libfaketime)."""
-    package = Path(find_spec("libfaketime").origin).parent
-    (library,) = package.glob("vendor/*/src/libfaketime.so.1")
     return {
-        "LD_PRELOAD": str(library),
+        "LD_PRELOAD": str(built()),
         "FAKETIME": f"{days:+}d",
+        "FAKETIME_CACHE_DURATION": str(2**31 - 1),  # or it reads the environment every 10 s
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",  # or waits with a deadline never end
-        "NO_FAKE_STAT": "1",  # the check needs the times of files as they are
     }
+
+
+def built() -> Path:
+    """Return the library, which is built once for each virtual environment."""
+    (source,) = Path(find_spec("libfaketime").origin).parent.glob("vendor/*/src/libfaketime.c")
+    library = Path(sys.prefix) / "lib" / "libfaketime-for-threads.so"
+    if library.exists():
+        return library
+    symbols = f"-Wl,--version-script={source.with_suffix('.map')}"
+    partial = library.with_suffix(f".{os.getpid()}")
+    command = [*COMPILE, symbols, "-o", partial, source, *LIBRARIES]
+    try:
+        subprocess.run(command, check=True)
+    except FileNotFoundError:
+        sys.exit(f"{COMPILE[0]}: no such command; moving the clock needs a C compiler, such as gcc")
+    return partial.rename(library)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,11 @@ def days_ahead() -> float:
         return (time.time() - os.fstat(file.fileno()).st_mtime) / DAY
 
 
+def is_moved() -> bool:
+    """Return whether the clock is to be moved."""
+    return "FAKETIME" in os.environ
+
+
 def check() -> None:
     """Fail unless the clock is moved by what `FAKETIME` says, such as +40d, and else by nothing."""
     asked = float(os.environ.get("FAKETIME", "+0d").removesuffix("d"))

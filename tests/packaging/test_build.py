@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-_LIMIT = re.compile(r"(?:timeout=|\.wait\(|\.join\(|wait_for\(.*, )[1-9]\d*\b")
+_LIMIT = re.compile(
+    r"(?:timeout=|\.wait\(|\.join\(|(?:wait_for|select)\(.*, |SECONDS = )[1-9]\d*\b"
+)
 _ACTION = re.compile(r"^\s*(?:- )?uses: (.*)$", re.MULTILINE)
 _PINNED = re.compile(r"[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
 

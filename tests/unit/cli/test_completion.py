@@ -13,11 +13,11 @@ from contextlib import contextmanager
 
 import pytest
 from in_process import invoke
+from patience import PATIENCE
 
 from modelseal.cli import COMMANDS, command_parser, top_parser
 
 SHELLS = ("bash", "zsh", "fish")
-SECONDS = 60  # after which a shell is not expected to say anything any more
 _ESCAPES = re.compile(
     r"\x1b\[[0-9;?<>=]*[A-Za-z]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[=>()][B0]?"
 )
@@ -74,7 +74,7 @@ class Terminal:
         """Return the match of `pattern` in what the shell has written from now on."""
         seen = ""
         while not (match := re.search(pattern, _ESCAPES.sub("", seen))):
-            ready, _, _ = select.select([self._descriptor], [], [], SECONDS)
+            ready, _, _ = select.select([self._descriptor], [], [], PATIENCE)
             assert ready, f"the shell wrote nothing more than {seen!r}"
             seen += os.read(self._descriptor, 65536).decode(errors="replace")
         return match

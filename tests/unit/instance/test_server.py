@@ -29,34 +29,45 @@ async def listening():
     return await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0)
 
 
-async def said_to(*parts):
-    """Return what a client gets that sends `parts` and then waits, until it is cut off."""
+async def said_to(complete, incomplete, hurry):
+    """Return what a client gets that sends requests and then waits, until it is cut off.
+
+    After `hurry` the server waits for the next one for a short while only.
+    """
     listener = await listening()
     async with listener:
         reader, writer = await asyncio.open_connection(*listener.sockets[0].getsockname())
         got = b""
         with suppress(ConnectionResetError):
-            for part in parts:
-                writer.write(part)
-                got += await reader.readline() if part.endswith(b"\r\n\r\n") else b""
+            for number, request in enumerate(complete, 1):
+                if number == len(complete):
+                    hurry()  # the answer to a request ends the wait for it
+                writer.write(request)
+                got += await reader.readline()
+            writer.write(incomplete)
             got += await reader.read()
         writer.close()
     return got
 
 
 @pytest.mark.parametrize(
-    ("parts", "answers"),
+    ("complete", "incomplete"),
     [
-        ([], 0),
-        ([b"GET / HTTP/1.1\r\nHost: "], 0),
-        ([b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"GET / HT"], 1),
+        ([], b""),
+        ([], b"GET / HTTP/1.1\r\nHost: "),
+        ([b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"], b"GET / HT"),
     ],
 )
-def test_a_request_that_does_not_come_ends_the_connection(monkeypatch, parts, answers):
+def test_a_request_that_does_not_come_ends_the_connection(monkeypatch, complete, incomplete):
     # uvicorn waits for ever: 500 such clients kept everybody else out
-    monkeypatch.setattr(server, "_HEAD_SECONDS", 0.2)
-    got = asyncio.run(asyncio.wait_for(said_to(*parts), PATIENCE))
-    assert got.count(b"204 No Content") == answers
+    def hurry():
+        monkeypatch.setattr(server, "_HEAD_SECONDS", 0.2)
+
+    monkeypatch.setattr(server, "_HEAD_SECONDS", PATIENCE)
+    if not complete:
+        hurry()
+    got = asyncio.run(asyncio.wait_for(said_to(complete, incomplete, hurry), PATIENCE))
+    assert got.count(b"204 No Content") == len(complete)
 
 
 async def statuses(addresses):
