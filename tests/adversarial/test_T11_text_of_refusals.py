@@ -67,7 +67,7 @@ def test_a_folder_that_cannot_be_named_does_not_break_the_index(site, server):
 
 def test_no_answer_holds_a_path_of_the_server(site, server):
     """The operator finds it in the log."""
-    unsigned = site.write("unsigned")
+    unsigned = site.write("never-signed")
     (site.models / "link").symlink_to(unsigned)
     for name, spoil in {
         "no-read": lambda folder: (folder / "model.joblib").chmod(0),
@@ -79,8 +79,8 @@ def test_no_answer_holds_a_path_of_the_server(site, server):
     }.items():
         spoil(site.signed(name))
     found = server.index()
-    assert found["unsigned"][1] == (
-        "Unsigned model 'unsigned': 'unsigned' has no signature at 'model.sig'. [unsigned]"
+    assert found["never-signed"][1] == (
+        "Unsigned model 'never-signed': 'never-signed' has no signature at 'model.sig'. [unsigned]"
     )
     refused = {name: reason for name, (_, reason) in found.items() if reason}
     assert len(refused) >= 6
@@ -91,6 +91,6 @@ def test_no_answer_holds_a_path_of_the_server(site, server):
 
 
 def test_a_good_signature_of_somebody_else_is_not_called_invalid(site, server):
-    folder = site.write("by-mallory")
+    folder = site.write("signed-by-mallory")
     site.sign(folder, identity="mallory@example.com")
-    assert server.load("by-mallory").error.startswith("Refused model 'by-mallory': ")
+    assert server.load("signed-by-mallory").error.startswith("Refused model 'signed-by-mallory': ")
