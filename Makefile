@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test other-days other-pythons fuzz interop lint bench coverage docs notebook wheel-check lock lock-peers vectors clean
+.PHONY: demo test other-days other-pythons fuzz soak interop lint bench coverage docs notebook wheel-check lock lock-peers vectors clean
 
 # The lock names every package, so pip resolves nothing: an older pip reads `coverage[toml]` of a dependency
 # as one that is not pinned, and fails on the day that a newer release comes out.
@@ -49,6 +49,12 @@ other-pythons:
 	        echo "Python $$version: skipped, python$$version is not installed"; \
 	    fi; \
 	done
+
+# The private instance, killed at random points under load.
+ROUNDS ?= 500
+
+soak: $(STAMP)
+	SOAK_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest -n 0 tests/integration/test_instance_crash.py $(ARGS)
 
 # Needs Go, Node and SoftHSM as well; the first run builds the peers, later ones find them in a cache folder.
 interop: $(STAMP)

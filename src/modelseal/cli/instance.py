@@ -9,10 +9,14 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from modelseal.cli import _instance_view
+from modelseal.cli._options import add_format
 from modelseal.cli._run import ACCEPTED, answer, flush, say
 from modelseal.errors import UsageError, shown
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from modelseal.cli._options import Options, Parser
 
 HELP = """\
@@ -67,6 +71,8 @@ def add_options(parser: Parser) -> None:
         description="Give services new keys. The next start publishes them; they sign from a "
         "given day on. What the old ones signed stays good.",
     ))  # fmt: skip
+    for name, add, what in _VIEWS:
+        _add_view(commands.add_parser(name, help=what, description=what), name, add)
     for name, what in _DOCUMENTS.items():
         _add_document(commands.add_parser(
             name, help=f"Print the {what}.",
@@ -76,8 +82,33 @@ def add_options(parser: Parser) -> None:
 
 def run(options: Options) -> int:
     """Run the command that was named; return the exit code."""
-    options.command(options)
-    return ACCEPTED
+    code: int | None = options.command(options)
+    return ACCEPTED if code is None else code
+
+
+_VIEWS = (
+    ("status", add_format, "Show what the instance is and has."),
+    ("doctor", add_format,
+     "Check keys, both logs to the last byte, clock, disk and permissions."),
+    ("log", _instance_view.add_log, "List the entries of the transparency log, newest first."),
+    ("certificates", _instance_view.add_log,
+     "List the certificates in the certificate transparency log, newest first."),
+)  # fmt: skip
+
+
+def _add_view(parser: Parser, name: str, add: Callable[[Parser], None]) -> None:
+    parser.set_defaults(command=_view, view=name)
+    _add_data(parser)
+    add(parser)
+
+
+def _view(options: Options) -> int:
+    data = _data(options)
+    if options.view == "status":
+        return _instance_view.show_status(data, options)
+    if options.view == "doctor":
+        return _instance_view.show_doctor(data, options)
+    return _instance_view.show_log(data, options, "ct" if options.view == "certificates" else "log")
 
 
 def _add_token(token: Parser) -> None:

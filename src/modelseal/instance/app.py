@@ -16,8 +16,9 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 
 from modelseal.errors import FormatError
 from modelseal.formats import tiles
-from modelseal.instance import ct_api, entries, pages, tokens, trust, tsa
+from modelseal.instance import ct_api, entries, health, pages, tokens, trust, tsa
 from modelseal.instance.http import Asked, Guard, on_http_error, route
+from modelseal.instance.metrics import MEDIA_TYPE, Metrics
 from modelseal.instance.refused import Refused
 from modelseal.instance.services import Services
 
@@ -34,14 +35,32 @@ _TEXT = "text/plain; charset=utf-8"
 Handler = Callable[[Services, Asked], Response]
 
 
-def create_app(services: Services) -> ASGIApp:
-    """Return the ASGI application of the instance."""
+def create_app(services: Services, gauges: Callable[[], health.Gauges] = dict) -> ASGIApp:
+    """Return the ASGI application of the instance; `gauges` are metrics of the server."""
+    metrics = Metrics()
+
+    def show_metrics(services: Services, _asked: Asked) -> Response:
+        text = metrics.text({**health.gauges(services), **gauges()})
+        return Response(text, media_type=MEDIA_TYPE, headers=_FRESH)
+
     routes = [
-        route(path, method, partial(handler, services), at_once=_AT_ONCE.get((path, method)))
-        for (path, method), handler in _HANDLERS.items()
-    ]
+        route(
+            path, method, partial(handler, services), metrics,
+            at_once=_AT_ONCE.get((path, method)),
+        )
+        for (path, method), handler in {**_HANDLERS, ("/metrics", "GET"): show_metrics}.items()
+    ]  # fmt: skip
     app = Starlette(routes=routes, exception_handlers={HTTPException: on_http_error})
     return Guard(app, services.state.url, services.state.port)
+
+
+def _alive(_services: Services, _asked: Asked) -> Response:
+    return JSONResponse({"status": "ok"}, headers=_FRESH)
+
+
+def _ready(services: Services, _asked: Asked) -> Response:
+    health.check(services)
+    return JSONResponse({"status": "ready"}, headers=_FRESH)
 
 
 def _about(services: Services, _asked: Asked) -> Response:
@@ -135,7 +154,7 @@ def _trust_bundle(services: Services, _asked: Asked) -> Response:
 
 def _add_entry(services: Services, asked: Asked) -> Response:
     entry = entries.parse_request(asked.json())
-    return JSONResponse(services.log.add(entry), 201)
+    return JSONResponse(services.log.add(entry, services.clock()), 201)
 
 
 def _checkpoint(services: Services, _asked: Asked) -> Response:
@@ -200,6 +219,8 @@ _AT_ONCE = {("/auth", "POST"): 2}
 
 _HANDLERS: dict[tuple[str, str], Handler] = {
     ("/", "GET"): _about,
+    ("/healthz", "GET"): _alive,
+    ("/readyz", "GET"): _ready,
     ("/.well-known/openid-configuration", "GET"): _discovery,
     ("/keys", "GET"): _keys,
     ("/auth", "GET"): _ask_identity,

@@ -19,7 +19,7 @@ import tempfile
 from contextlib import closing
 from hashlib import file_digest
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 import rfc8785
 
@@ -28,10 +28,7 @@ from modelseal.errors import FormatError, ModelSealError, Undecided, UsageError,
 from modelseal.formats.strict import as_kind, member, parse_json
 from modelseal.instance import state as states
 from modelseal.instance.database import Database
-from modelseal.instance.tlog import TransparencyLog
-
-if TYPE_CHECKING:
-    from modelseal.instance.state import State
+from modelseal.instance.tlog import of_state
 
 _MANIFEST = "manifest.json"
 _LIMIT = 1 << 20
@@ -106,17 +103,9 @@ def check(data: Path, folder: Path) -> int:
     try:
         state = states.load_folder(folder)
         with closing(Database(state.database)) as database:
-            return _newest_log(state, database).checked_size()
+            return of_state(state, database).checked_size()
     except (OSError, sqlite3.Error, ValueError, FormatError) as error:
         raise states.damaged(data, error) from error
-
-
-def _newest_log(state: State, database: Database) -> TransparencyLog:
-    keys = [one for one in state.keys.log if one.key is not None]
-    if not keys or keys[-1].key is None:
-        raise ValueError("the log has no private key")
-    former = tuple(one.public for one in state.keys.log)
-    return TransparencyLog(keys[-1].key, state.origin, database, former)
 
 
 def _write_archive(path: Path, folder: Path, size: int) -> None:

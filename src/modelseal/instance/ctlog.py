@@ -11,16 +11,16 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from modelseal.formats.sct import Sct, precert_leaf
+from modelseal.instance import index
 from modelseal.instance.spki import spki
 from modelseal.instance.tree import Tree
 
 if TYPE_CHECKING:
     from cryptography import x509
 
-    from modelseal.instance.database import Database
+    from modelseal.instance.database import Batch, Database
 
 LOG = "ct"
-_TIMESTAMP = slice(2, 10)  # of a leaf (RFC 6962 section 3.4), in milliseconds
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,13 @@ class CtLog:
         timestamp = int(now * 1000)
         issuer_key_hash = sha256(spki(issuer.public_key())).digest()
         leaf = precert_leaf(timestamp, issuer_key_hash, tbs)
-        with self.database.transaction() as connection:
-            Tree(connection, LOG).append(leaf)
+        found = index.of_certificate(leaf)
+
+        def append(batch: Batch) -> None:
+            position = Tree(batch.connection, LOG).append(leaf)
+            index.insert(batch.connection, LOG, position, int(now), found)
+
+        self.database.together(append, lambda _batch, _nothing: None)
         signature = self.key.sign(leaf, ec.ECDSA(hashes.SHA256()))
         return Sct(self.log_id(), timestamp, signature)
 
@@ -50,4 +55,4 @@ def last_time(database: Database) -> float:
     with database.reading() as connection:
         tree = Tree(connection, LOG)
         bodies = tree.bodies(tree.size() - 1, 1)
-    return int.from_bytes(bodies[0][_TIMESTAMP]) / 1000 if bodies else 0.0
+    return index.logged_at(bodies[0]) if bodies else 0.0

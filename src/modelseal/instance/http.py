@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from modelseal.instance.metrics import Metrics
+
 BODY_LIMIT = 1 << 20
 _BODY_SECONDS = 30
 _OAUTH_PATHS = {"/auth", "/token"}
@@ -66,8 +68,9 @@ class Asked:
 
 
 def route(
-    path: str, method: str, handler: Callable[[Asked], Response], *, at_once: int | None = None
-) -> Route:
+    path: str, method: str, handler: Callable[[Asked], Response], metrics: Metrics,
+    *, at_once: int | None = None,
+) -> Route:  # fmt: skip
     """Return the route that gives `handler` each request, whole, on a thread of its own.
 
     With `at_once` no more than so many requests are handled at the same time; the others wait
@@ -77,6 +80,12 @@ def route(
     turn = nullcontext() if at_once is None else asyncio.Semaphore(at_once)
 
     async def endpoint(request: Request) -> Response:
+        started = time.monotonic()
+        response = await answer(request)
+        metrics.answered(method, path, response.status_code, time.monotonic() - started)
+        return response
+
+    async def answer(request: Request) -> Response:
         try:
             body = await _body(request)
             asked = Asked(

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
+    from modelseal.instance.health import Gauges
     from modelseal.instance.state import State
     from modelseal.instance.users import UsersFile
 
@@ -75,7 +76,12 @@ def serve(
             live = _Live(state.url, listening, users)
             database, services = _open(data, state, users)
             with closing(database):
-                _run(create_app(services), listener, live, lambda: _started(services, ready))
+                _run(
+                    create_app(services, live.gauges),
+                    listener,
+                    live,
+                    lambda: _started(services, ready),
+                )
 
 
 def _located(state: State, listening: Listening, listener: socket.socket) -> State:
@@ -117,6 +123,7 @@ class _Live:
 
     def __init__(self, url: str, listening: Listening, users: UsersFile | None) -> None:
         self._url, self._listening, self._users = url, listening, users
+        self._ends: datetime | None = None
         self.proxy = listening.proxy
         self.context = None if listening.certificate is None else tls.server_context()
         self._load_certificate()
@@ -135,7 +142,15 @@ class _Live:
     def _load_certificate(self) -> None:
         certificate, key = self._listening.certificate, self._listening.key
         if self.context is not None and certificate is not None and key is not None:
-            tls.load(self.context, certificate, key, url=self._url, now=datetime.now(UTC))
+            now = datetime.now(UTC)
+            self._ends = tls.load(self.context, certificate, key, url=self._url, now=now)
+
+    def gauges(self) -> Gauges:
+        """Return when the TLS certificate ends, if there is one."""
+        if self._ends is None:
+            return {}
+        moment = self._ends.timestamp()
+        return {"tls_certificate_ends_seconds": ("When the TLS certificate ends.", moment)}
 
 
 class _Server(uvicorn.Server):

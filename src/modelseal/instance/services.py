@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
-from modelseal.instance import trust
+from modelseal.instance import ctlog, index, tlog, trust
 from modelseal.instance.ca import CertificateAuthority
 from modelseal.instance.ctlog import CtLog
 from modelseal.instance.oidc import SignIn
@@ -84,6 +84,8 @@ def assemble(
     eras = tuple(_era(state, database, moment) for moment in _beginnings(state, now))
     eras[0].log.check()
     eras[0].log.take_over()
+    for name in (ctlog.LOG, tlog.LOG):
+        index.complete(database, name)
     tuf = TufRepository(state.keys.tuf, database)
     targets = {
         "trusted_root.json": trust.to_bytes(trust.trusted_root(state)),

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The transparency log: entries in, inclusion proofs and checkpoints out, tiles for monitors.
 
-A leaf, its tree nodes and the checkpoint over it are one transaction, so that what a client was
+Leaves, their tree nodes and the checkpoint over them are one transaction, so that what a client was
 given is on disk, and no checkpoint was ever seen that a restart does not know of.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from cryptography.exceptions import InvalidSignature
@@ -15,17 +16,36 @@ from cryptography.exceptions import InvalidSignature
 from modelseal.formats import merkle, note, tiles
 from modelseal.formats.checkpoint import Checkpoint, format_checkpoint
 from modelseal.formats.strict import b64encode
-from modelseal.instance import entries
+from modelseal.instance import entries, index
 from modelseal.instance.refused import Refused
 from modelseal.instance.tree import Tree
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric import ed25519
 
-    from modelseal.instance.database import Database
+    from modelseal.instance.database import Batch, Database
+    from modelseal.instance.state import State
 
 LOG = "log"
 _HASHES_LEVELS = 8  # a tile spans 2**8 subtrees
+
+
+@dataclass(frozen=True)
+class _Head:
+    """The tree after a batch; `nodes` are those that its proofs needed so far."""
+
+    tree: Tree
+    size: int
+    root: bytes
+    checkpoint: bytes
+    nodes: dict[tuple[int, int], bytes] = field(default_factory=dict)
+
+    def node(self, level: int, position: int) -> bytes:
+        """Return the hash of a complete subtree, asking the database once."""
+        key = level, position
+        if key not in self.nodes:
+            self.nodes[key] = self.tree.node(level, position)
+        return self.nodes[key]
 
 
 @dataclass(frozen=True)
@@ -91,24 +111,40 @@ class TransparencyLog:
                     return True
         return False
 
-    def add(self, entry: entries.Entry) -> dict[str, Any]:
+    def add(self, entry: entries.Entry, now: float | None = None) -> dict[str, Any]:
         """Log `entry` and return its `TransparencyLogEntry` in protobuf's JSON form.
+
+        Entries that come at the same time share a checkpoint, and the write to the disk.
 
         Raises:
             Refused: it is in the log already.
         """
-        with self.database.transaction() as connection:
-            tree = Tree(connection, LOG)
+        moment = int(time.time() if now is None else now)
+        found = index.of_entry(entry.body)
+
+        def append(batch: Batch) -> int:
+            tree = Tree(batch.connection, LOG)
             known = tree.position(merkle.leaf_hash(entry.body))
             if known is not None:
                 raise Refused(
                     409, "already-logged", f"An equivalent entry already exists at index {known}."
                 )
             position = tree.append(entry.body)
-            size = position + 1
-            checkpoint = self._commit_to(tree)
-            proof = merkle.inclusion_proof(position, size, tree.node)
-            root = tree.root(size)
+            index.insert(batch.connection, LOG, position, moment, found)
+            return position
+
+        def prove(batch: Batch, position: int) -> dict[str, Any]:
+            head = batch.memo.get(LOG)
+            if head is None:
+                tree = Tree(batch.connection, LOG)
+                size = tree.size()
+                head = batch.memo[LOG] = _Head(tree, size, tree.root(size), self._commit_to(tree))
+            return self._promise(entry, position, head)
+
+        return self.database.together(append, prove)
+
+    def _promise(self, entry: entries.Entry, position: int, head: _Head) -> dict[str, Any]:
+        proof = merkle.inclusion_proof(position, head.size, head.node)
         return {
             "logIndex": str(position),
             "logId": {"keyId": b64encode(self.log_id())},
@@ -116,10 +152,10 @@ class TransparencyLog:
             "integratedTime": "0",  # version 2 logs leave time to timestamp authorities
             "inclusionProof": {
                 "logIndex": str(position),
-                "rootHash": b64encode(root),
-                "treeSize": str(size),
+                "rootHash": b64encode(head.root),
+                "treeSize": str(head.size),
                 "hashes": [b64encode(item) for item in proof],
-                "checkpoint": {"envelope": checkpoint.decode()},
+                "checkpoint": {"envelope": head.checkpoint.decode()},
             },
             "canonicalizedBody": b64encode(entry.body),
         }
@@ -170,3 +206,15 @@ class TransparencyLog:
 def key_id(origin: str, key: ed25519.Ed25519PublicKey) -> bytes:
     """Return the key id by which entries and checkpoints name a log (C2SP signed-note)."""
     return note.key_id(origin, note.ED25519, key.public_bytes_raw())
+
+
+def of_state(state: State, database: Database) -> TransparencyLog:
+    """Return the log of `state` with its newest key.
+
+    Raises:
+        ValueError: that key is missing.
+    """
+    key = state.keys.log[-1].key
+    if key is None:
+        raise ValueError("the log has no private key")
+    return TransparencyLog(key, state.origin, database, tuple(one.public for one in state.keys.log))

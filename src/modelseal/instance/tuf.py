@@ -111,6 +111,17 @@ class TufRepository:
             ).fetchone()
         return _found(row)
 
+    def expires(self) -> datetime:
+        """Return when the first of the newest metadata files expires.
+
+        Raises:
+            Refused: there are none.
+        """
+        with self.database.reading() as connection:
+            files = [_found(_row(connection, role)) for role in _LIVES]
+        moments: list[datetime] = [Metadata.from_bytes(body).signed.expires for body in files]
+        return min(moments)
+
     def _refresh(self, connection: Connection, now: float) -> None:
         root = _newest(connection, "root", Root)
         if root is None or _ages(root, now):

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the two logs can be searched by: identity, digest, time.
+
+The index is for finding and proves nothing: it is made from the leaves, and again if it is lost.
+The time of a transparency log's entry is the exception: the leaves have none, so it is only here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+
+from modelseal.errors import FormatError
+from modelseal.formats import der, rekor
+from modelseal.instance.tree import Tree
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator
+
+    from modelseal.instance.database import Database
+
+_ISSUER_V2 = x509.ObjectIdentifier("1.3.6.1.4.1.57264.1.8")
+_TIMESTAMP = slice(2, 10)  # of a leaf of the CT log (RFC 6962 section 3.4), in milliseconds
+_LENGTH = slice(44, 47)  # of the certificate without SCTs, which follows
+_ECDSA_SHA256 = bytes.fromhex("300a06082a8648ce3d040302")
+_BIT_STRING = 0x03
+_PAGE = 256
+
+
+@dataclass(frozen=True)
+class Found:
+    """Who and what an entry names, empty where it names nobody or nothing."""
+
+    identity: str = ""
+    issuer: str = ""
+    digest: str = ""  # of what was signed, in hex
+    time: int = 0  # when its certificate begins
+
+
+@dataclass(frozen=True)
+class Row:
+    """An entry of a log as the index knows it; `time` is when it was logged."""
+
+    position: int
+    time: int
+    identity: str
+    issuer: str
+    digest: str
+
+
+def of_entry(body: bytes) -> Found:
+    """Return what the transparency log's entry `body` names."""
+    try:
+        logged = rekor.parse(body)
+    except FormatError:  # the first entry, which names the log
+        return Found()
+    digest, first = logged.digest.hex(), logged.signatures[0]
+    if first.form != "x509Certificate":
+        return Found(digest=digest)
+    try:
+        certificate = x509.load_der_x509_certificate(first.verifier)
+        issued = int(certificate.not_valid_before_utc.timestamp())
+        return Found(*identity_of(certificate), digest, issued)
+    except ValueError:  # logged all the same: whether it is a good one is for verifiers
+        return Found(digest=digest)
+
+
+def of_certificate(leaf: bytes) -> Found:
+    """Return what the CT log's entry `leaf` names."""
+    certificate = precertificate(leaf)
+    return Found(*identity_of(certificate), time=int(logged_at(leaf)))
+
+
+def precertificate(leaf: bytes) -> x509.Certificate:
+    """Return the certificate that the CT log's entry `leaf` is for, with an empty signature.
+
+    Raises:
+        ValueError: it cannot be read.
+    """
+    start = _LENGTH.stop
+    tbs = leaf[start : start + int.from_bytes(leaf[_LENGTH])]
+    no_signature = _ECDSA_SHA256 + der.element(_BIT_STRING, b"\x00")
+    return x509.load_der_x509_certificate(der.element(der.SEQUENCE, tbs, no_signature))
+
+
+def logged_at(leaf: bytes) -> float:
+    """Return the time of the CT log's entry `leaf`."""
+    return int.from_bytes(leaf[_TIMESTAMP]) / 1000
+
+
+def identity_of(certificate: x509.Certificate) -> tuple[str, str]:
+    """Return the identity and its issuer in `certificate`, empty where it has none.
+
+    Raises:
+        ValueError: its extensions cannot be read.
+    """
+    identity = issuer = ""
+    for extension in certificate.extensions:
+        if isinstance(extension.value, x509.SubjectAlternativeName):
+            names = [name.value for name in extension.value]
+            identity = next((name for name in names if isinstance(name, str)), "")
+        elif extension.oid == _ISSUER_V2 and isinstance(
+            extension.value, x509.UnrecognizedExtension
+        ):
+            issuer = extension.value.value[2:].decode(errors="replace")
+    return identity, issuer
+
+
+def insert(
+    connection: sqlite3.Connection, log: str, position: int, time: int, found: Found
+) -> None:
+    """Add the entry at `position` of `log`, inside a transaction."""
+    connection.execute(
+        "INSERT OR REPLACE INTO about VALUES (?, ?, ?, ?, ?, ?)",
+        (log, position, time, found.identity, found.issuer, found.digest),
+    )
+
+
+def search(
+    database: Database, log: str, *, identity: str = "*", digest: str = "", since: int = 0,
+    before: int | None = None, limit: int = -1,
+) -> Iterator[Row]:  # fmt: skip
+    """Yield the entries of `log`, newest first, that match all that is given.
+
+    `identity` is a glob pattern, as of a shell; `before` is a position.
+    """
+    while limit:
+        count = _PAGE if limit < 0 else min(limit, _PAGE)
+        found = _page(database, log, (identity, digest, since, before), count)
+        yield from found
+        if len(found) < count:
+            return
+        before, limit = found[-1].position, limit - len(found) if limit > 0 else limit
+
+
+def _page(
+    database: Database, log: str, wanted: tuple[str, str, int, int | None], count: int
+) -> list[Row]:
+    identity, digest, since, before = wanted
+    conditions, values = ["log = ?"], [log]
+    exact = not any(character in identity for character in "*?[")
+    for condition, value, given in (
+        ("identity = ?" if exact else "identity GLOB ?", identity, identity != "*"),
+        ("digest = ?", digest, bool(digest)),
+        ("time >= ?", since, since > 0),
+        ("position < ?", before, before is not None),
+    ):
+        if given:
+            conditions.append(condition)
+            values.append(value)  # type: ignore[arg-type] # SQLite takes both
+    with database.reading() as connection:
+        rows = connection.execute(
+            "SELECT position, time, identity, issuer, digest FROM about "  # noqa: S608 - our words
+            f"WHERE {' AND '.join(conditions)} ORDER BY position DESC LIMIT ?",
+            (*values, count),
+        ).fetchall()
+    return [Row(*row) for row in rows]
+
+
+def complete(database: Database, log: str) -> None:
+    """Add the entries of `log` that an older modelseal logged, which had no index."""
+    read = of_certificate if log == "ct" else of_entry
+    while True:
+        with database.transaction() as connection:
+            (last,) = connection.execute(
+                "SELECT max(position) FROM about WHERE log = ?", (log,)
+            ).fetchone()
+            indexed = 0 if last is None else int(last) + 1
+            bodies = Tree(connection, log).bodies(indexed, _PAGE)
+            for position, body in enumerate(bodies, indexed):
+                found = read(body)
+                insert(connection, log, position, found.time, found)
+        if not bodies:
+            return
