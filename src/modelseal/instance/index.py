@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
 from modelseal.errors import FormatError
 from modelseal.formats import der, rekor
@@ -18,7 +19,7 @@ from modelseal.instance.tree import Tree
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from modelseal.instance.database import Database
 
@@ -51,21 +52,51 @@ class Row:
     digest: str
 
 
-def of_entry(body: bytes) -> Found:
-    """Return what the transparency log's entry `body` names."""
+def of_entry(body: bytes, cas: Sequence[x509.Certificate]) -> Found:
+    """Return what the transparency log's entry `body` names.
+
+    The identity is only that of a certificate that one of `cas` issued: anybody can write one.
+    """
     try:
         logged = rekor.parse(body)
     except FormatError:  # the first entry, which names the log
         return Found()
     digest, first = logged.digest.hex(), logged.signatures[0]
-    if first.form != "x509Certificate":
+    certificate = load(first.verifier) if first.form == "x509Certificate" else None
+    if certificate is None or not is_issued_by(certificate, cas):
         return Found(digest=digest)
+    issued = int(certificate.not_valid_before_utc.timestamp())
+    return Found(*identity_of(certificate), digest, issued)
+
+
+def load(der_bytes: bytes) -> x509.Certificate | None:
+    """Return the certificate in `der_bytes`, None if any part of it cannot be read."""
     try:
-        certificate = x509.load_der_x509_certificate(first.verifier)
-        issued = int(certificate.not_valid_before_utc.timestamp())
-        return Found(*identity_of(certificate), digest, issued)
-    except ValueError:  # logged all the same: whether it is a good one is for verifiers
-        return Found(digest=digest)
+        certificate = x509.load_der_x509_certificate(der_bytes)
+        for part in _READ_LATER:
+            getattr(certificate, part)
+    except _UNREADABLE:
+        return None
+    return certificate
+
+
+# What hostile DER makes the library raise, which reads some parts when they are asked for.
+_UNREADABLE = (
+    ValueError, TypeError, x509.DuplicateExtension, x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)  # fmt: skip
+_READ_LATER = ("extensions", "issuer", "subject", "not_valid_before_utc", "not_valid_after_utc")
+
+
+def is_issued_by(certificate: x509.Certificate, cas: Sequence[x509.Certificate]) -> bool:
+    """Return whether one of `cas` signed `certificate`."""
+    for ca in cas:
+        try:
+            certificate.verify_directly_issued_by(ca)
+        except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+            continue
+        return True
+    return False
 
 
 def of_certificate(leaf: bytes) -> Found:
@@ -92,11 +123,7 @@ def logged_at(leaf: bytes) -> float:
 
 
 def identity_of(certificate: x509.Certificate) -> tuple[str, str]:
-    """Return the identity and its issuer in `certificate`, empty where it has none.
-
-    Raises:
-        ValueError: its extensions cannot be read.
-    """
+    """Return the identity and its issuer in `certificate`, empty where it has none."""
     identity = issuer = ""
     for extension in certificate.extensions:
         if isinstance(extension.value, x509.SubjectAlternativeName):
@@ -160,9 +187,11 @@ def _page(
     return [Row(*row) for row in rows]
 
 
-def complete(database: Database, log: str) -> None:
-    """Add the entries of `log` that an older modelseal logged, which had no index."""
-    read = of_certificate if log == "ct" else of_entry
+def complete(database: Database, log: str, read: Callable[[bytes], Found]) -> None:
+    """Add the entries of `log` that an older modelseal logged, which had no index.
+
+    `read` is `of_entry` or `of_certificate`.
+    """
     while True:
         with database.transaction() as connection:
             (last,) = connection.execute(

@@ -12,7 +12,6 @@ from modelseal.instance import ctlog, index, tlog, trust
 from modelseal.instance.ca import CertificateAuthority
 from modelseal.instance.ctlog import CtLog
 from modelseal.instance.oidc import SignIn
-from modelseal.instance.tlog import TransparencyLog
 from modelseal.instance.tsa import TimestampAuthority
 from modelseal.instance.tuf import TufRepository
 
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from modelseal.instance.database import Database
     from modelseal.instance.keys import Authority, CtKey, LogKey
     from modelseal.instance.state import State
+    from modelseal.instance.tlog import TransparencyLog
     from modelseal.instance.users import UsersFile
 
 Clock = Callable[[], float]
@@ -84,8 +84,9 @@ def assemble(
     eras = tuple(_era(state, database, moment) for moment in _beginnings(state, now))
     eras[0].log.check()
     eras[0].log.take_over()
-    for name in (ctlog.LOG, tlog.LOG):
-        index.complete(database, name)
+    cas = eras[0].log.cas
+    index.complete(database, ctlog.LOG, index.of_certificate)
+    index.complete(database, tlog.LOG, lambda body: index.of_entry(body, cas))
     tuf = TufRepository(state.keys.tuf, database)
     targets = {
         "trusted_root.json": trust.to_bytes(trust.trusted_root(state)),
@@ -110,15 +111,14 @@ def _era(state: State, database: Database, moment: float) -> _Era:
     keys = state.keys
     ca, ct = _at(keys.ca, moment), _at(keys.ct, moment)
     log, tsa = _at(keys.log, moment), _at(keys.tsa, moment)
-    if ca.key is None or ct.key is None or log.key is None or tsa.key is None:
+    if ca.key is None or ct.key is None or tsa.key is None:
         raise ValueError("the private key that signs now is missing")
-    former = tuple(one.public for one in keys.log if one is not log)
     ct_log = CtLog(ct.key, database)
     return _Era(
         moment,
         CertificateAuthority(ca.key, ca.chain, keys.oidc, state.url, ct_log),
         ct_log,
-        TransparencyLog(log.key, state.origin, database, former),
+        tlog.of_state(state, database, log),
         TimestampAuthority(tsa.key, tsa.chain),
     )
 

@@ -21,9 +21,11 @@ from modelseal.instance.refused import Refused
 from modelseal.instance.tree import Tree
 
 if TYPE_CHECKING:
+    from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric import ed25519
 
     from modelseal.instance.database import Batch, Database
+    from modelseal.instance.keys import LogKey
     from modelseal.instance.state import State
 
 LOG = "log"
@@ -56,6 +58,7 @@ class TransparencyLog:
     origin: str
     database: Database
     former: tuple[ed25519.Ed25519PublicKey, ...] = ()  # keys of earlier checkpoints
+    cas: tuple[x509.Certificate, ...] = ()  # who issues certificates whose identities count
 
     def log_id(self) -> bytes:
         """Return the key id (C2SP signed-note); clients know the log by it."""
@@ -120,7 +123,7 @@ class TransparencyLog:
             Refused: it is in the log already.
         """
         moment = int(time.time() if now is None else now)
-        found = index.of_entry(entry.body)
+        found = index.of_entry(entry.body, self.cas)
 
         def append(batch: Batch) -> int:
             tree = Tree(batch.connection, LOG)
@@ -208,13 +211,17 @@ def key_id(origin: str, key: ed25519.Ed25519PublicKey) -> bytes:
     return note.key_id(origin, note.ED25519, key.public_bytes_raw())
 
 
-def of_state(state: State, database: Database) -> TransparencyLog:
-    """Return the log of `state` with its newest key.
+def of_state(state: State, database: Database, signer: LogKey | None = None) -> TransparencyLog:
+    """Return the log of `state` with the key of `signer`, or its newest.
 
     Raises:
         ValueError: that key is missing.
     """
-    key = state.keys.log[-1].key
+    key = (signer or state.keys.log[-1]).key
     if key is None:
         raise ValueError("the log has no private key")
-    return TransparencyLog(key, state.origin, database, tuple(one.public for one in state.keys.log))
+    return TransparencyLog(
+        key, state.origin, database,
+        former=tuple(one.public for one in state.keys.log),
+        cas=tuple(one.chain[0] for one in state.keys.ca),
+    )  # fmt: skip

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections import namedtuple
+from typing import NamedTuple
 
 import pytest
 from forge import make_forge
@@ -11,7 +11,9 @@ from forge import make_forge
 from modelseal.instance import health
 from modelseal.instance.refused import Refused
 
-Usage = namedtuple("Usage", "free")
+
+class Usage(NamedTuple):
+    free: int
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,14 @@ from contextlib import closing
 from datetime import UTC, datetime
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 from forge import make_forge
 
-from modelseal.instance import ctlog, index, services, state, tlog
+from modelseal.instance import ctlog, index, pki, services, state, tlog
 from modelseal.instance.database import Database
+from modelseal.instance.tree import Tree
+
+KEY = ec.generate_private_key(ec.SECP256R1())
 
 
 @pytest.fixture(scope="module")
@@ -69,10 +73,28 @@ def test_the_index_of_an_older_log_is_made_at_start(signed):
                    if row.identity)  # fmt: skip
 
 
+def test_who_issued_a_certificate_decides_whether_its_name_counts(signed):
+    """Anybody can log a signature with a certificate of their own for alice."""
+    with signed.log.database.reading() as connection:
+        bodies = Tree(connection, tlog.LOG).bodies(1, 3)
+    other = pki.ca_chain(KEY.public_key(), KEY, datetime.now(UTC))[:1]
+    for body in bodies:
+        assert index.of_entry(body, signed.log.cas).identity == "alice@example.com"
+        for cas in ((), other):
+            found = index.of_entry(body, cas)
+            assert (found.identity, found.issuer) == ("", "")
+            assert found.digest
+
+
+@pytest.mark.parametrize("der", [b"", b"junk", b"\x30\x80", bytes(100)])
+def test_a_certificate_that_cannot_be_read_is_none(der):
+    assert index.load(der) is None
+
+
 def test_the_first_entry_names_nobody(tmp_path):
     state.create(tmp_path, datetime.now(UTC))
     loaded = state.load(tmp_path)
     with closing(Database(loaded.database)) as database:
-        index.complete(database, tlog.LOG)
+        index.complete(database, tlog.LOG, lambda body: index.of_entry(body, ()))
         (row,) = index.search(database, tlog.LOG)
         assert (row.position, row.identity, row.digest) == (0, "", "")
