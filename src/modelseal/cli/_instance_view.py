@@ -155,7 +155,7 @@ def show_log(data: Path, options: Options, log: str) -> int:
     try:
         with closing(Database(state.database)) as database:
             rows = index.search(
-                database, log, identity=options.identity, since=since, limit=options.limit
+                database, log, like=options.identity, since=since, limit=options.limit
             )
             if log == "ct":
                 _print(options, "certificates", _certificates(database, rows))

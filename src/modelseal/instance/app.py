@@ -16,7 +16,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 
 from modelseal.errors import FormatError
 from modelseal.formats import tiles
-from modelseal.instance import ct_api, entries, health, pages, tokens, trust, tsa
+from modelseal.instance import ct_api, entries, health, html, pages, site, tokens, trust, tsa
 from modelseal.instance.http import Asked, Guard, on_http_error, route
 from modelseal.instance.metrics import MEDIA_TYPE, Metrics
 from modelseal.instance.refused import Refused
@@ -63,7 +63,9 @@ def _ready(services: Services, _asked: Asked) -> Response:
     return JSONResponse({"status": "ready"}, headers=_FRESH)
 
 
-def _about(services: Services, _asked: Asked) -> Response:
+def _about(services: Services, asked: Asked) -> Response:
+    if html.wanted(asked.headers.get("accept", "")):
+        return HTMLResponse(site.home(services), headers=html.headers(cache="no-cache"))
     return JSONResponse(
         {
             "name": "modelseal instance",
@@ -71,8 +73,26 @@ def _about(services: Services, _asked: Asked) -> Response:
             "origin": services.state.origin,
             "trust_config": f"{services.state.url}/trust-config.json",
             "tuf_root": f"{services.state.url}/root.json",
-        }
+        },
+        headers={"Vary": "Accept"},
     )
+
+
+def _search(services: Services, asked: Asked) -> Response:
+    query = asked.query.get("q", "")
+    position = site.direct(query)
+    if position is not None:
+        return RedirectResponse(f"/entries/{position}", 303)
+    page = site.search(services, query, asked.query.get("before", ""))
+    return HTMLResponse(page, headers=html.headers(cache="no-cache"))
+
+
+def _entry(services: Services, asked: Asked) -> Response:
+    position = site.direct(asked.path["index"])
+    if position is None:
+        raise Refused(404, "not-found", "That is not the index of an entry.")
+    page = site.entry_page(services, position)
+    return HTMLResponse(page, headers=html.headers(cache="no-cache"))
 
 
 def _discovery(services: Services, _asked: Asked) -> Response:
@@ -219,6 +239,8 @@ _AT_ONCE = {("/auth", "POST"): 2}
 
 _HANDLERS: dict[tuple[str, str], Handler] = {
     ("/", "GET"): _about,
+    ("/search", "GET"): _search,
+    ("/entries/{index}", "GET"): _entry,
     ("/healthz", "GET"): _alive,
     ("/readyz", "GET"): _ready,
     ("/.well-known/openid-configuration", "GET"): _discovery,

@@ -15,11 +15,12 @@ from urllib.parse import parse_qsl
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from modelseal.errors import FormatError, ModelSealError, shown
 from modelseal.formats.strict import as_kind, parse_json
+from modelseal.instance import html
 from modelseal.instance.listening import host_headers
 from modelseal.instance.refused import Refused
 
@@ -95,13 +96,15 @@ def route(
             async with turn:
                 return await run_in_threadpool(handler, asked)
         except ModelSealError as error:
-            return _refusal(error, oauth=path in _OAUTH_PATHS)
+            return _refusal(error, _accept(request), oauth=path in _OAUTH_PATHS)
         except sqlite3.Error as error:  # most likely a full disk: nothing was changed
             _log.error("storage", extra={"fields": {"reason": shown(str(error))}})
-            return _answer_failure(503, "storage", "The instance cannot write to its disk.")
+            message = "The instance cannot write to its disk."
+            return _failure(503, "storage", message, _accept(request))
         except Exception:  # noqa: BLE001 - the log gets the traceback, the client a sentence
             _log.exception("failed")
-            return _answer_failure(500, "internal", "The instance failed; its log says why.")
+            message = "The instance failed; its log says why."
+            return _failure(500, "internal", message, _accept(request))
 
     return Route(path, endpoint, methods=[method])
 
@@ -129,29 +132,41 @@ async def _body(request: Request) -> bytes:
     return bytes(body)
 
 
-def _refusal(error: ModelSealError, *, oauth: bool = False) -> Response:
+def _refusal(error: ModelSealError, accept: str, *, oauth: bool = False) -> Response:
     status = error.status if isinstance(error, Refused) else 400
     if isinstance(error, FormatError) and error.code == "too-large":
         status = 413
     # A default hint is for who sits at the command line, not for a client elsewhere.
     hint = "" if error.hint == error.default_hint else error.hint
+    _log.info("refused", extra={"fields": {"status": status, "reason": shown(str(error))}})
+    if html.wanted(accept):
+        return _page(status, error.code, error.message, hint)
     content = {"code": error.code, "message": f"{error.message} {hint}".rstrip()}
     if oauth:  # RFC 6749 section 5.2
         content |= {"error": error.code, "error_description": error.message}
-    _log.info("refused", extra={"fields": {"status": status, "reason": shown(str(error))}})
     return JSONResponse(content, status, {"Cache-Control": "no-store"})
 
 
-def _answer_failure(status: int, code: str, message: str) -> Response:
+def _failure(status: int, code: str, message: str, accept: str) -> Response:
+    if html.wanted(accept):
+        return _page(status, code, message)
     return JSONResponse({"code": code, "message": message}, status)
 
 
-async def on_http_error(_request: Request, error: Exception) -> Response:
+def _page(status: int, code: str, message: str, hint: str = "") -> Response:
+    return HTMLResponse(html.error_page(message, hint, code), status, html.headers())
+
+
+async def on_http_error(request: Request, error: Exception) -> Response:
     """Return the answer to a request that no route takes."""
     status = error.status_code if isinstance(error, HTTPException) else 500
     names = {404: ("not-found", "There is nothing here."), 405: ("bad-method", "Not this method.")}
     code, message = names.get(status, ("bad-request", "The request cannot be served."))
-    return _answer_failure(status, code, message)
+    return _failure(status, code, message, _accept(request))
+
+
+def _accept(request: Request) -> str:
+    return request.headers.get("accept", "")
 
 
 class Guard:
@@ -175,12 +190,14 @@ class Guard:
                 status = message["status"]
             await send(message)
 
-        host = Request(scope).headers.get("host", "").lower()
+        request = Request(scope)
+        host = request.headers.get("host", "").lower()
         try:
             if host in self._hosts:
                 await self._app(scope, receive, send_noting)
             else:
-                refusal = _refusal(Refused(421, "wrong-host", f"This instance is at {self._url}."))
+                wrong = Refused(421, "wrong-host", f"This instance is at {self._url}.")
+                refusal = _refusal(wrong, _accept(request))
                 await refusal(scope, receive, send_noting)
         finally:
             # Never the query: it carries states and codes.

@@ -147,16 +147,17 @@ def insert(
 
 
 def search(
-    database: Database, log: str, *, identity: str = "*", digest: str = "", since: int = 0,
-    before: int | None = None, limit: int = -1,
+    database: Database, log: str, *, identity: str = "", like: str = "", digest: str = "",
+    since: int = 0, before: int | None = None, limit: int = -1,
 ) -> Iterator[Row]:  # fmt: skip
     """Yield the entries of `log`, newest first, that match all that is given.
 
-    `identity` is a glob pattern, as of a shell; `before` is a position.
+    `like` is a glob pattern for identities, as of a shell, for which all are read; `before` is a
+    position.
     """
     while limit:
         count = _PAGE if limit < 0 else min(limit, _PAGE)
-        found = _page(database, log, (identity, digest, since, before), count)
+        found = _page(database, log, (identity, like, digest, since, before), count)
         yield from found
         if len(found) < count:
             return
@@ -164,13 +165,13 @@ def search(
 
 
 def _page(
-    database: Database, log: str, wanted: tuple[str, str, int, int | None], count: int
+    database: Database, log: str, wanted: tuple[str, str, str, int, int | None], count: int
 ) -> list[Row]:
-    identity, digest, since, before = wanted
+    identity, like, digest, since, before = wanted
     conditions, values = ["log = ?"], [log]
-    exact = not any(character in identity for character in "*?[")
     for condition, value, given in (
-        ("identity = ?" if exact else "identity GLOB ?", identity, identity != "*"),
+        ("identity = ?", identity, bool(identity)),
+        ("identity GLOB ?", like, like not in {"", "*"}),
         ("digest = ?", digest, bool(digest)),
         ("time >= ?", since, since > 0),
         ("position < ?", before, before is not None),

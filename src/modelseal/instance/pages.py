@@ -3,22 +3,11 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
-from hashlib import sha256
 from html import escape
 from urllib.parse import urlsplit
 
+from modelseal.instance import html
 from modelseal.instance.oidc import OUT_OF_BAND, Authorization
-
-_STYLE = (
-    "body{font:16px/1.5 system-ui,sans-serif;max-width:32rem;margin:4rem auto;padding:0 1rem}"
-    "label{display:block;margin:1rem 0}"
-    "input{display:block;width:100%;box-sizing:border-box;font:inherit;padding:.4rem}"
-    "button{font:inherit;padding:.4rem 1.2rem}"
-    ".note{border-left:4px solid #c80;padding-left:1rem}.bad{color:#b00}"
-    "code{font-size:1.1rem;overflow-wrap:anywhere}"
-)
-_STYLE_HASH = b64encode(sha256(_STYLE.encode()).digest()).decode()
 
 _OPEN_NOTE = (
     "This page asks for no password: whoever can open it can sign as anyone. "
@@ -47,7 +36,7 @@ def sign_in_page(
     bad = f'<p class="bad" role="alert">{escape(complaint)}</p>' if complaint else ""
     note = _OPEN_NOTE if not ask_password else "" if encrypted else _PLAIN_NOTE
     about = f'<p class="note">{note}</p>' if note else ""
-    return _page(
+    return html.page(
         "Sign in to sign",
         f"{about}{bad}"
         f'<form method="post" action="/auth">{hidden}'
@@ -59,35 +48,17 @@ def sign_in_page(
 
 def code_page(code: str) -> str:
     """Return the page that shows `code` for typing it into the client."""
-    return _page(
+    return html.page(
         "Your verification code",
         f"<p>Enter this code in the program that sent you here:</p><p><code>{escape(code)}</code>"
         "</p><p>It works once, for two minutes.</p>",
     )
 
 
-def headers(authorization: Authorization | None) -> dict[str, str]:
-    """Return the headers of a page: no scripts, no frames, and only the one way out."""
+def headers(authorization: Authorization) -> dict[str, str]:
+    """Return the headers of a page: only the one way out."""
     target = "'self'"
-    if authorization is not None and authorization.redirect_uri != OUT_OF_BAND:
+    if authorization.redirect_uri != OUT_OF_BAND:
         # Browsers hold the redirect after a form to the same rule.
         target += f" http://{urlsplit(authorization.redirect_uri).netloc}"
-    return {
-        "Content-Security-Policy": (
-            f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; form-action {target}; "
-            "frame-ancestors 'none'; base-uri 'none'"
-        ),
-        "X-Frame-Options": "DENY",
-        "X-Content-Type-Options": "nosniff",
-        "Referrer-Policy": "no-referrer",
-        "Cache-Control": "no-store",
-    }
-
-
-def _page(title: str, body: str) -> str:
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{title}</title><style>{_STYLE}</style></head>"
-        f"<body><h1>{title}</h1>{body}</body></html>"
-    )
+    return html.headers(target)

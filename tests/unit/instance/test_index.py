@@ -35,17 +35,17 @@ def test_both_logs_know_who_signed(signed):
             (row.position for row in rows), reverse=True
         )
         assert all(abs(row.time - now) < 3600 for row in rows)
-        assert list(index.search(database, log, identity="*@example.com")) == rows
-        assert list(index.search(database, log, identity="mallory@*")) == []
+        assert list(index.search(database, log, like="*@example.com")) == rows
+        assert list(index.search(database, log, like="mallory@*")) == []
         assert list(index.search(database, log, identity="alice@example.com", limit=2)) == rows[:2]
-        older = index.search(database, log, identity="*@*", before=rows[0].position)
+        older = index.search(database, log, like="*@*", before=rows[0].position)
         assert list(older) == rows[1:]
         assert list(index.search(database, log, since=int(now) + 3600)) == []
 
 
 def test_a_digest_finds_its_entry(signed):
     database = signed.log.database
-    (row, *_) = index.search(database, tlog.LOG, identity="alice@*")
+    (row, *_) = index.search(database, tlog.LOG, like="alice@*")
     assert list(index.search(database, tlog.LOG, digest=row.digest)) == [row]
     assert list(index.search(database, tlog.LOG, digest="00" * 32)) == []
 
