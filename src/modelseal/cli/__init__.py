@@ -35,6 +35,7 @@ COMMANDS = {
     "inspect": "Show what a signature says, without checking it.",
     "trust": "Choose which instances of Sigstore this machine trusts.",
     "instance": "Run a private Sigstore in one process.",
+    "monitor": "Watch a transparency log: that it only grows, and who signs.",
     "completion": "Print a completion script for bash, zsh or fish.",
     "demo": "Tell the whole story: train, sign, verify, tamper, be refused.",
 }

@@ -142,6 +142,21 @@ def check_period(entry: LogEntry, logs: tuple[Log, ...], times: tuple[datetime, 
         raise Unverified("log-expired", "The log was not trusted when it took the signature.")
 
 
+def signed_by_any(text: str, logs: tuple[Log, ...]) -> checkpoint_format.Checkpoint:
+    """Return the tree in the signed checkpoint `text` of one of `logs`, of any version.
+
+    Raises:
+        FormatError: it is no signed checkpoint. Unverified: none of them signed it.
+    """
+    refused: Unverified | None = None
+    for log in logs:
+        try:
+            return _checkpoint(text, log, numbered=True)
+        except Unverified as error:
+            refused = error
+    raise refused or Unverified("unknown-log", "The trusted root names no log.")
+
+
 def _check_leaf(body: bytes, proof: InclusionProof) -> None:
     try:
         leaf = merkle.leaf_hash(body)
