@@ -101,8 +101,10 @@ def is_issued_by(certificate: x509.Certificate, cas: Sequence[x509.Certificate])
 
 def of_certificate(leaf: bytes) -> Found:
     """Return what the CT log's entry `leaf` names."""
-    certificate = precertificate(leaf)
-    return Found(*identity_of(certificate), time=int(logged_at(leaf)))
+    certificate, moment = load(_unsigned(leaf)), int(logged_at(leaf))
+    if certificate is None:
+        return Found(time=moment)
+    return Found(*identity_of(certificate), time=moment)
 
 
 def precertificate(leaf: bytes) -> x509.Certificate:
@@ -111,10 +113,14 @@ def precertificate(leaf: bytes) -> x509.Certificate:
     Raises:
         ValueError: it cannot be read.
     """
+    return x509.load_der_x509_certificate(_unsigned(leaf))
+
+
+def _unsigned(leaf: bytes) -> bytes:
     start = _LENGTH.stop
     tbs = leaf[start : start + int.from_bytes(leaf[_LENGTH])]
     no_signature = _ECDSA_SHA256 + der.element(_BIT_STRING, b"\x00")
-    return x509.load_der_x509_certificate(der.element(der.SEQUENCE, tbs, no_signature))
+    return der.element(der.SEQUENCE, tbs, no_signature)
 
 
 def logged_at(leaf: bytes) -> float:
