@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test other-days other-pythons fuzz soak interop lint bench coverage docs notebook wheel-check lock lock-peers vectors clean
+.PHONY: demo test other-days other-pythons fuzz soak interop servers lint bench coverage docs notebook wheel-check lock lock-peers vectors clean
 
 # The lock names every package, so pip resolves nothing: an older pip reads `coverage[toml]` of a dependency
 # as one that is not pinned, and fails on the day that a newer release comes out.
@@ -62,6 +62,11 @@ interop: $(STAMP)
 	$(BIN)/python -m pytest -n auto -m interop tests/interop \
 	    tests/unit/verification/test_conformance_cases.py $(ARGS)
 
+# Real model servers behind `modelseal exec`; the first run installs 0.8 GB, later ones find it in a cache folder.
+servers: $(STAMP)
+	$(BIN)/python scripts/servers/install.py
+	$(BIN)/python -m pytest -m interop tests/servers $(ARGS)
+
 # Runs until it is stopped or finds something: make fuzz TARGET=bundle
 # Every target for a minute each: make fuzz TARGET=all ARGS=-max_total_time=60
 TARGET ?= verify
@@ -89,6 +94,7 @@ coverage: $(STAMP)
 docs: $(STAMP)
 	$(BIN)/python scripts/make_cli_docs.py
 	$(BIN)/python scripts/make_policy_docs.py
+	$(BIN)/python scripts/make_holes_docs.py
 
 notebook: $(STAMP)
 	$(BIN)/python scripts/run_notebook.py examples/sign-and-serve.ipynb
@@ -105,6 +111,9 @@ lock-peers:
 	$(BIN)/uv pip compile scripts/peers/model-signing.in --universal --python-version 3.11 \
 	    --generate-hashes --no-emit-index-url --no-header --quiet --upgrade \
 	    --output-file scripts/peers/model-signing.lock
+	$(BIN)/uv pip compile scripts/servers/servers.in --universal --python-version 3.11 \
+	    --generate-hashes --no-emit-index-url --no-header --quiet --upgrade \
+	    --output-file requirements/servers.lock
 	cd scripts/peers/js && npm install --package-lock-only --omit-lockfile-registry-resolved
 
 clean:

@@ -35,6 +35,7 @@ _TABLES = {
     "[store]": schema.STORE,
     "[log]": schema.LOG,
     "[mlserver]": schema.DOCUMENT["mlserver"].table,
+    "[exec]": schema.DOCUMENT["exec"].table,
 }
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from modelseal.cli._options import Options, Parser
     from modelseal.policy.rules import Policy
     from modelseal.policy.verdict import Verdict
+    from modelseal.servers.confine import Wanted
     from modelseal.servers.exec import NamedModel
     from modelseal.verification.verifier import Verifier
 
@@ -29,14 +30,17 @@ also in the environment as MODELSEAL_MODEL_NAME. The command takes the place of
 modelseal: same process, streams and signals, and its exit code. If a model is
 refused it is never started.
 
+With --confine it can open nothing else, even if its own code tries: not the
+models where they lie, and no connection that --allow-connect does not name.
+
 Exit code: that of the command; else 1 a model or the command refused, 2 wrong
 usage, 3 undecided.
 
 Examples:
   modelseal exec --policy policy.toml --model llm=/srv/models/llm -- \\
       vllm serve {llm} --port 8000
-  modelseal exec --policy policy.toml --model digits=models/digits -- \\
-      uvicorn app:app
+  modelseal exec --policy policy.toml --model digits=/srv/models/digits \\
+      --confine --allow-read /srv/app -- uvicorn --app-dir /srv/app app:app
 """
 
 
@@ -64,6 +68,24 @@ def add_options(parser: Parser) -> None:
         "--online", action="store_true",
         help="Do not tell common libraries to stay off the network (HF_HUB_OFFLINE and others).",
     )  # fmt: skip
+    confined = parser.add_argument_group("what the command may reach (Linux, by Landlock)")
+    confined.add_argument(
+        "--confine", nargs="?", const="strict", choices=("strict", "best-effort"),
+        help="Let it read only the copies, the system and its own installation, and write only to "
+        "a temporary folder of its own. With best-effort an older kernel does what it can.",
+    )  # fmt: skip
+    confined.add_argument(
+        "--allow-read", action="append", default=[], type=Path, metavar="PATH",
+        help="Let it read this file, or this folder and all in it. May be repeated.",
+    )  # fmt: skip
+    confined.add_argument(
+        "--allow-write", action="append", default=[], type=Path, metavar="PATH",
+        help="Let it write there too, such as to /dev/shm or a device. May be repeated.",
+    )  # fmt: skip
+    confined.add_argument(
+        "--allow-connect", action="append", default=[], metavar="PORT",
+        help="Let it connect to this TCP port. May be repeated. [default: none]",
+    )  # fmt: skip
     add_format(parser)
     add_defaults(parser, SIGNER, TRUST)
 
@@ -71,17 +93,26 @@ def add_options(parser: Parser) -> None:
 def run(options: Options) -> int:
     """Run the command; return an exit code only if it was not started."""
     from modelseal.cli._render import print_verdicts
+    from modelseal.cli._run import say
     from modelseal.servers import exec as servers
+    from modelseal.servers import holes, remote_code
 
     apply_defaults(options, SIGNER, TRUST)
     models = servers.named_models(options.models)
     servers.check_command(options.words, models)
+    wanted, version = _confinement(options)
     policy, verifier = _asked(options)
+    opened = holes.check(options.words, servers.environment({}, online=True), policy.allow_holes)
+    for one in opened:
+        say(f"warning: allowed by the policy: {one.hole.name}: {one.by}: {one.hole.does}")
     copies, verdicts = _admitted(options, models, policy, verifier)
     if len(copies) < len(models):
         return print_verdicts(
             verdicts, as_json=options.output == "json", command="exec", stream=sys.stderr
         )
+    if any(one.hole.code_in_model for one in opened):
+        for copy in copies.values():
+            remote_code.check(copy)
     print_verdicts(verdicts, as_json=False, stream=sys.stderr)  # stdout is the command's
     paths = {name: copy.path for name, copy in copies.items()}
     command = servers.filled(options.words, paths)
@@ -89,7 +120,49 @@ def run(options: Options) -> int:
     for copy in copies.values():
         if copy.lease is not None:  # nobody removes the copy while the server runs
             copy.lease.survive_exec()
-    return servers.become(servers.program_of(command), command, variables)
+    program = servers.program_of(command)
+    if wanted is not None:
+        variables |= _confined(program, models, paths, wanted, version)
+    return servers.become(program, command, variables)
+
+
+def _confinement(options: Options) -> tuple[Wanted | None, int]:
+    """Return what --confine and what goes with it ask for, and how much this kernel can."""
+    from modelseal.cli._run import say
+    from modelseal.servers import confine
+
+    if options.confine is None:
+        if options.allow_read or options.allow_write or options.allow_connect:
+            message = "--allow-read, --allow-write and --allow-connect need --confine."
+            raise UsageError("bad-options", message, "Add it; without it everything is allowed.")
+        return None, 0
+    wanted = confine.Wanted(
+        best_effort=options.confine == "best-effort",
+        read=tuple(options.allow_read),
+        write=tuple(options.allow_write),
+        ports=tuple(map(confine.port, options.allow_connect)),
+    )
+    version = confine.version_for(wanted)
+    for warning in confine.warnings(version):
+        say(f"warning: {warning}")
+    return wanted, version
+
+
+def _confined(
+    program: Path,
+    models: tuple[NamedModel, ...],
+    copies: dict[str, Path],
+    wanted: Wanted,
+    version: int,
+) -> dict[str, str]:
+    """Confine this process; return the variables that the command needs then."""
+    from modelseal.servers import confine, landlock
+
+    private = confine.private_folder()
+    originals = [model.path for model in models]
+    allowed = confine.allowed(program, originals, copies.values(), private, wanted)
+    landlock.restrict(allowed, version)
+    return confine.variables(private)
 
 
 def _asked(options: Options) -> tuple[Policy, Verifier]:

@@ -134,6 +134,7 @@ class _Builder:
             verifier=trust.get("verifier", "modelseal"),
             store=StoreRules(**found.get("store", {})), log=self._log(found.get("log")),
             digest=digest,
+            allow_holes=found.get("exec", {}).get("allow_holes", ()),
         )  # fmt: skip
 
     def _log(self, table: dict[str, Any] | None) -> LogRules | None:

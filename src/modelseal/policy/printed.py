@@ -49,11 +49,7 @@ def to_dict(policy: Policy) -> dict[str, Any]:
 
 def _tables(policy: Policy) -> dict[str, Any]:
     found: dict[str, Any] = {"version": VERSION, "default": "deny"}
-    trust: dict[str, Any] = {}
-    if policy.trust_root is not None:
-        trust["root"] = str(policy.trust_root)
-    if policy.verifier != "modelseal":
-        trust["verifier"] = policy.verifier
+    trust = _trust(policy)
     if trust:
         found["trust"] = trust
     if policy.signers:
@@ -69,6 +65,17 @@ def _tables(policy: Policy) -> dict[str, Any]:
         found["log"] = _fields(policy.log, LOG)
     if policy.runtimes:
         found["mlserver"] = {"runtimes": list(policy.runtimes)}
+    if policy.allow_holes:
+        found["exec"] = {"allow_holes": list(policy.allow_holes)}
+    return found
+
+
+def _trust(policy: Policy) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if policy.trust_root is not None:
+        found["root"] = str(policy.trust_root)
+    if policy.verifier != "modelseal":
+        found["verifier"] = policy.verifier
     return found
 
 

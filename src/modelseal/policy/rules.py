@@ -219,6 +219,7 @@ class _Policy(NamedTuple):
     verifier: Checks = "modelseal"
     store: StoreRules = StoreRules()
     log: LogRules | None = None
+    allow_holes: tuple[str, ...] = ()
 
 
 class Policy(_Policy):
@@ -226,6 +227,7 @@ class Policy(_Policy):
 
     `runtimes` are the import paths that a server may run; `trust_root` is the file of the trusted
     root to believe, when the policy names one; `verifier` says whose checks of a signature count;
+    `allow_holes` names the known holes of servers that a command of `modelseal exec` may open;
     `store` and `log` are for servers. `digest` is "sha256:HEX" of the file that it was read from,
     if it was; two policies that say the same are equal whatever they were read from.
 
@@ -246,11 +248,12 @@ class Policy(_Policy):
         verifier: Checks = "modelseal",
         store: StoreRules = StoreRules(),  # noqa: B008 - it is a constant
         log: LogRules | None = None,
+        allow_holes: tuple[str, ...] = (),
         digest: str = "",
     ) -> Self:
         """Return the policy, checked."""
         self = super().__new__(
-            cls, signers, rules, revoked, runtimes, trust_root, verifier, store, log
+            cls, signers, rules, revoked, runtimes, trust_root, verifier, store, log, allow_holes
         )
         self.digest = digest
         self._check()

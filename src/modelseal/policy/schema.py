@@ -177,6 +177,17 @@ DOCUMENT: dict[str, Key] = {
             "runtimes": Key("texts", "The runtimes that signed settings may name.", required=True)
         },
     ),
+    "exec": Key(
+        "table",
+        "For `modelseal exec`.",
+        table={
+            "allow_holes": Key(
+                "texts",
+                "Known holes of servers that a command may open, by name (docs/servers.md).",
+                required=True,
+            )
+        },
+    ),
 }
 
 
