@@ -114,10 +114,11 @@ class Site(ExecSite):
             "/etc/modelseal/policy.toml": self.policy, "/var/lib/modelseal": self.store,
             "/srv/models": self.models, "/srv/app": self.app, "8000": port,
         }  # fmt: skip
-        for text, place in places.items():
-            block = block.replace(text, str(place))
         whole = {"modelseal": MODELSEAL, "python": PYTHON, **programs}
-        return [str(whole.get(word, word)) for word in shlex.split(block)]
+        words = [str(whole.get(word, word)) for word in shlex.split(block.replace("\\\n", " "))]
+        for text, place in places.items():
+            words = [word.replace(text, str(place)) for word in words]
+        return words
 
     @contextmanager
     def running(self, command: list[str], *, port: int, ready: str, env=None):

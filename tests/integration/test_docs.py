@@ -21,6 +21,7 @@ from private_ca import Kind, chain, leaf
 
 from modelseal.policy import document
 from modelseal.policy.remarks import remarks
+from modelseal.servers import landlock
 from modelseal.servers.mlserver import VerifiedModelRepository
 from modelseal.trust import keys
 
@@ -119,6 +120,20 @@ def test_policy_page(tmp_path, environment):
     assert "exit code 1" in typed.stdout
     assert typed.stdout.count("OK digits: signed by sha256:") == 2
     assert typed.stderr.count("2 cases, 0 not as expected") == 1
+
+
+def test_servers_page(tmp_path, environment):
+    (tmp_path / "models" / "digits").mkdir(parents=True)
+    (tmp_path / "models" / "digits" / "weights.bin").write_bytes(b"weights")
+    first, *others = blocks("servers.md", "sh")
+    typed = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", first], cwd=tmp_path, env=environment,
+        capture_output=True, text=True, timeout=PATIENCE, check=False,
+    )  # fmt: skip
+
+    assert typed.returncode == 0 or landlock.abi() < landlock.NETWORK_ABI, typed.stderr
+    assert typed.stdout.endswith("\nweights.bin\n") or "[cannot-confine]" in typed.stderr
+    assert len(others) == 6  # run by tests/servers
 
 
 def test_every_policy_of_the_policy_page_is_one(tmp_path):

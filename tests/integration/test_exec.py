@@ -221,9 +221,26 @@ def test_a_program_that_the_system_cannot_run(site):
 def test_a_store_that_cannot_be_written(site):
     llm = site.model("llm")
     site.store.write_text("a file")
-    done = site.run("true", llm=llm)
-    assert done.returncode == 3
-    assert "[store-unusable]" in done.stderr
+    for store in (site.store, "/proc/modelseal", "/sys/modelseal"):
+        done = site.run(f"--store={store}", "touch", "started", llm=llm)
+        assert done.returncode == 3, done
+        assert f"The store '{store}' cannot be written" in done.stderr
+        assert "[store-unusable]" in done.stderr
+    assert not (site.folder / "work" / "started").exists()
+
+
+def test_no_space_in_the_store(site):
+    llm = site.model("llm", weights_bin=bytes(100_000))
+    command = site.command("touch", "started", llm=llm)
+    done = subprocess.run(
+        ["sh", "-c", 'ulimit -f 10; exec "$@"', "sh", *command], capture_output=True, text=True,
+        timeout=PATIENCE, check=False, cwd=site.folder / "work",
+    )  # fmt: skip
+    assert done.returncode == 3, done
+    assert "[store-full]" in done.stderr
+    assert "Free some space" in done.stderr
+    assert not (site.folder / "work" / "started").exists()
+    assert not [one for one in site.store.iterdir() if not one.name.startswith(".")]
 
 
 def test_the_policy_can_be_given_in_the_environment(site):

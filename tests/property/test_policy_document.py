@@ -114,6 +114,7 @@ def policies(draw):
         rules=tuple(draw(st.lists(rule, max_size=2))),
         revoked=tuple(draw(st.lists(revocation, max_size=2))),
         runtimes=draw(MAYBE_STRINGS),
+        allow_holes=draw(MAYBE_STRINGS),
         trust_root=draw(st.none() | st.just(Path("/etc/x y/\N{SNOWMAN}.json"))),
         verifier=draw(st.sampled_from(CHECKS if only_identities else CHECKS[:1])),
         store=draw(STORES),
@@ -185,6 +186,7 @@ FULL = {
     "rule": [{"models": ["*"], "signers": ["a"]}],
     "revoked": [{"reason": "stolen", "signer": "a"}],
     "mlserver": {"runtimes": ["x"]},
+    "exec": {"allow_holes": ["x"]},
 }
 
 

@@ -170,7 +170,8 @@ def cannot_write(error: OSError, store: Path) -> Undecided:
     if error.errno in _FULL:
         return Undecided("store-full", f"No space left in the store '{said}'.", "Free some space.")
     reason = error.strerror or "input/output error"
-    return Undecided("store-unusable", f"The store '{said}' cannot be written: {reason}.")
+    message = f"The store '{said}' cannot be written: {reason}."
+    return Undecided("store-unusable", message, "Name a folder that can be written, or make it so.")
 
 
 def no_locks(store: Path) -> Undecided:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Serve a GGUF model with llama.cpp's own server: llama.py FILE PORT FOLDER."""
+"""Serve a GGUF model with llama.cpp's own server: llama.py FILE PORT."""
 
 import signal
 import sys
@@ -11,7 +11,6 @@ parameters.model.path = sys.argv[1]
 parameters.n_ctx = 64
 parameters.n_parallel = 1
 parameters.endpoint_props = True
-parameters.slot_save_path = sys.argv[3] + "/"
 parameters.port = int(sys.argv[2])
 server = xllamacpp.Server(parameters)
 print(server.listening_address, flush=True)

@@ -35,3 +35,8 @@ def test_every_format_and_every_link_of_the_page_is_there():
             assert target[1:] in anchors, target
         elif not target.startswith("https://"):
             assert (ROOT / "docs" / target).is_file(), target
+
+
+def test_the_table_of_known_holes_is_that_of_the_code():
+    made = runpy.run_path(str(ROOT / "scripts" / "make_holes_docs.py"))["page"]()
+    assert (ROOT / "docs" / "servers.md").read_text() == made, "run: make docs"

@@ -26,6 +26,8 @@ models = ["*"]
 signers = ["release"]
 [mlserver]
 runtimes = ["mlserver_sklearn.SKLearnModel"]
+[exec]
+allow_holes = ["triton-model-control"]
 """
 
 
@@ -38,6 +40,7 @@ def test_the_document_of_the_issue():
             Rule(models=("*",), signers=("release",)),
         ),
         runtimes=("mlserver_sklearn.SKLearnModel",),
+        allow_holes=("triton-model-control",),
         trust_root=Path("/etc/ms/trusted_root.json"),
     )
 
