@@ -13,6 +13,8 @@ from modelseal.cli._progress import byte_progress
 from modelseal.errors import PolicyRefused, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from modelseal.admission.admit import Snapshot
     from modelseal.admission.request import Request
     from modelseal.cli._options import Options, Parser
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from modelseal.servers.confine import Wanted
     from modelseal.servers.exec import NamedModel
     from modelseal.verification.verifier import Verifier
+
+    Confinement = tuple[Wanted, int]  # and the version of Landlock that is used
 
 HELP = """\
 Admit models, then run any server on the verified copies of them.
@@ -99,8 +103,8 @@ def run(options: Options) -> int:
 
     apply_defaults(options, SIGNER, TRUST)
     models = servers.named_models(options.models)
-    servers.check_command(options.words, models)
-    wanted, version = _confinement(options)
+    program = servers.check_command(options.words, models)
+    confinement = _confinement(options, program, models)
     policy, verifier = _asked(options)
     opened = holes.check(options.words, servers.environment({}, online=True), policy.allow_holes)
     for one in opened:
@@ -120,48 +124,44 @@ def run(options: Options) -> int:
     for copy in copies.values():
         if copy.lease is not None:  # nobody removes the copy while the server runs
             copy.lease.survive_exec()
-    program = servers.program_of(command)
-    if wanted is not None:
-        variables |= _confined(program, models, paths, wanted, version)
+    if confinement is not None:
+        variables |= _confined(program, paths.values(), confinement)
     return servers.become(program, command, variables)
 
 
-def _confinement(options: Options) -> tuple[Wanted | None, int]:
-    """Return what --confine and what goes with it ask for, and how much this kernel can."""
+def _confinement(
+    options: Options, program: Path, models: tuple[NamedModel, ...]
+) -> Confinement | None:
+    """Return what --confine and what goes with it ask for, checked; None if nothing."""
     from modelseal.cli._run import say
-    from modelseal.servers import confine
+    from modelseal.servers import confine, landlock
 
     if options.confine is None:
         if options.allow_read or options.allow_write or options.allow_connect:
             message = "--allow-read, --allow-write and --allow-connect need --confine."
             raise UsageError("bad-options", message, "Add it; without it everything is allowed.")
-        return None, 0
+        return None
     wanted = confine.Wanted(
-        best_effort=options.confine == "best-effort",
-        read=tuple(options.allow_read),
-        write=tuple(options.allow_write),
-        ports=tuple(map(confine.port, options.allow_connect)),
+        tuple(options.allow_read),
+        tuple(options.allow_write),
+        tuple(map(confine.port, options.allow_connect)),
     )
-    version = confine.version_for(wanted)
-    for warning in confine.warnings(version):
-        say(f"warning: {warning}")
+    version = confine.version(best_effort=options.confine == "best-effort")
+    for missing in landlock.not_enforced(version):
+        say(f"warning: not enforced by this kernel: {missing}")
+    confine.check(program, [model.path for model in models], wanted)
     return wanted, version
 
 
-def _confined(
-    program: Path,
-    models: tuple[NamedModel, ...],
-    copies: dict[str, Path],
-    wanted: Wanted,
-    version: int,
-) -> dict[str, str]:
+def _confined(program: Path, copies: Iterable[Path], confinement: Confinement) -> dict[str, str]:
     """Confine this process; return the variables that the command needs then."""
     from modelseal.servers import confine, landlock
 
+    wanted, version = confinement
+    copies = tuple(copies)
+    confine.check_read_only(copies, wanted)
     private = confine.private_folder()
-    originals = [model.path for model in models]
-    allowed = confine.allowed(program, originals, copies.values(), private, wanted)
-    landlock.restrict(allowed, version)
+    landlock.restrict(confine.allowed(program, copies, private, wanted), version)
     return confine.variables(private)
 
 

@@ -18,10 +18,10 @@ from modelseal import files
 from modelseal.admission.store import remove
 from modelseal.errors import Undecided, UsageError, shown
 from modelseal.servers import landlock
-from modelseal.servers.landlock import READ, WRITE, Access, Allowed
+from modelseal.servers.landlock import READ, WRITE, Access, Allowed, not_enforced
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
 _SYSTEM = (
     "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/nix/store",
@@ -39,9 +39,8 @@ _MAX_PORT = 65_535
 
 
 class Wanted(NamedTuple):
-    """What the operator says: how strict, and what is allowed beyond the rest."""
+    """What the operator allows beyond the rest."""
 
-    best_effort: bool = False
     read: tuple[Path, ...] = ()
     write: tuple[Path, ...] = ()
     ports: tuple[int, ...] = ()
@@ -60,51 +59,68 @@ def port(text: str) -> int:
     raise UsageError("bad-port", message, hint)
 
 
-def version_for(wanted: Wanted) -> int:
-    """Return the ABI of this kernel.
+def version(*, best_effort: bool) -> int:
+    """Return the ABI of Landlock in this kernel.
 
     Raises:
-        Undecided: it cannot enforce all, and the operator wants no less.
+        Undecided: it cannot enforce all, and that is not to be had by best effort.
     """
-    version = landlock.abi()
-    missing = landlock.not_enforced(version)
-    if missing and not wanted.best_effort:
-        has = f"Landlock ABI {version}" if version else "no Landlock"
+    found = landlock.abi()
+    missing = not_enforced(found)
+    if missing and not best_effort:
+        has = f"Landlock ABI {found}" if found else "no Landlock"
         message = f"This kernel cannot restrict {' and '.join(missing)}: it has {has}."
         hint = (
             "Use Linux 6.7 or later with Landlock switched on, which containers may have to allow, "
             "or accept less with --confine=best-effort."
         )
         raise Undecided("cannot-confine", message, hint)
-    return version
+    return found
 
 
-def allowed(
-    program: Path, models: Iterable[Path], copies: Iterable[Path], private: Path, wanted: Wanted
-) -> Allowed:
-    """Return what the command may reach.
+def check(program: Path, models: Iterable[Path], wanted: Wanted) -> None:
+    """Check that what is allowed exists, and that no model can be read where it lies.
 
     Raises:
-        UsageError: a path does not exist, or a model would be readable where it lies.
+        UsageError: it does not, or one can ("model-readable").
     """
     for path in (*wanted.read, *wanted.write):
         if not files.exists(path):
             message = f"'{shown(str(path))}' does not exist, so nothing in it can be allowed."
             raise UsageError("not-found", message, "Make it first, or correct the path.")
-    system = [Path(one) for one in _SYSTEM]
-    readable = [*system, *environment_of(program), *wanted.read, *wanted.write, private]
+    readable = [*_readable(program, wanted), *wanted.write]
     for model in models:
         _check_out_of_reach(model, readable)
-    copies = tuple(copies)
-    for copy in copies:
-        _check_read_only(copy, wanted.write)
+
+
+def _readable(program: Path, wanted: Wanted) -> list[Path]:
+    return [*map(Path, _SYSTEM), *environment_of(program), *wanted.read]
+
+
+def allowed(program: Path, copies: Iterable[Path], private: Path, wanted: Wanted) -> Allowed:
+    """Return what the command may reach: `copies` to read, `private` to write, and the rest."""
     paths = [
-        *((path, READ) for path in (*system, *environment_of(program), *wanted.read)),
+        *((path, READ) for path in _readable(program, wanted)),
         *((path, READ & ~Access.EXECUTE) for path in copies),
         *((Path(path), access) for path, access in _DEVICES.items()),
         *((path, WRITE) for path in (*wanted.write, private)),
     ]
     return Allowed(tuple((p, access) for p, access in paths if p.exists()), wanted.ports)
+
+
+def check_read_only(copies: Iterable[Path], wanted: Wanted) -> None:
+    """Check that the command cannot write into the copies.
+
+    Raises:
+        UsageError: it can ("store-writable").
+    """
+    for copy in copies:
+        for path in wanted.write:
+            own = Path(os.path.realpath(path))
+            if copy.is_relative_to(own) or own.is_relative_to(copy):
+                message = f"The command could change the verified copy '{shown(str(copy))}'."
+                hint = "Keep the store apart from what it may write, see --store and --allow-write."
+                raise UsageError("store-writable", message, hint)
 
 
 def _check_out_of_reach(model: Path, readable: Iterable[Path]) -> None:
@@ -121,17 +137,6 @@ def _check_out_of_reach(model: Path, readable: Iterable[Path]) -> None:
                 "Keep models apart from programs and from what --allow-read and --allow-write name."
             )
             raise UsageError("model-readable", message, hint)
-
-
-def _check_read_only(copy: Path, writable: Iterable[Path]) -> None:
-    for path in writable:
-        own = Path(os.path.realpath(path))
-        if copy.is_relative_to(own) or own.is_relative_to(copy):
-            message = (
-                f"The command could change the verified copies in '{shown(str(copy.parent))}'."
-            )
-            hint = f"Keep the store apart from '{shown(str(path))}', see --store and --allow-write."
-            raise UsageError("store-writable", message, hint)
 
 
 def environment_of(program: Path) -> list[Path]:
@@ -238,8 +243,3 @@ def variables(private: Path) -> dict[str, str]:
     """Return what sends temporary files and caches to the private folder."""
     names = ("HOME", "TMPDIR", "TMP", "TEMP", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME")
     return dict.fromkeys(names, str(private))
-
-
-def warnings(version: int) -> Sequence[str]:
-    """Return what an operator who accepted less must know."""
-    return [f"not enforced by this kernel: {what}" for what in landlock.not_enforced(version)]

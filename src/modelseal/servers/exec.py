@@ -78,12 +78,12 @@ def _named_model(text: str) -> NamedModel:
     return NamedModel(name, Path(path))
 
 
-def check_command(command: Sequence[str], models: Sequence[NamedModel]) -> None:
-    """Check that the command can be run, and on copies of the models only.
+def check_command(command: Sequence[str], models: Sequence[NamedModel]) -> Path:
+    """Return the program of the command, having checked that it runs on copies of models only.
 
     Raises:
-        UsageError: it is missing, has a `{NAME}` that no model has, names a model's own path, or
-            would be looked for, or run, inside a model.
+        UsageError: it is missing or no program, has a `{NAME}` that no model has, names a model's
+            own path, or would be looked for, or run, inside a model.
     """
     if not command:
         message = "There is no command to run."
@@ -96,7 +96,7 @@ def check_command(command: Sequence[str], models: Sequence[NamedModel]) -> None:
             raise UsageError("unknown-model", message, hint)
     for model in models:
         _check_apart(command, model)
-    program_of(command)
+    return _program_of(command)
 
 
 def _names_in(word: str) -> Iterator[str]:
@@ -141,12 +141,7 @@ def _is_inside(path: str, folder: Path) -> bool:
         return False
 
 
-def program_of(command: Sequence[str]) -> Path:
-    """Return the path of the program that the command runs.
-
-    Raises:
-        UsageError: there is none ("command-not-found").
-    """
+def _program_of(command: Sequence[str]) -> Path:
     found = shutil.which(command[0])
     if found is None:
         message = f"There is no program '{shown(command[0])}' that could be run."
