@@ -267,6 +267,26 @@ def test_the_store_of_the_user(site):
     assert done.stdout.startswith(f"{site.folder}/data/modelseal/store/"), done.stderr
 
 
+def test_a_model_that_the_command_does_not_name(site):
+    llm, tok = site.model("llm"), site.model("tok")
+    done = site.run("sh", "-c", 'cat "$MODELSEAL_MODEL_tok/weights.bin"', "{llm}", llm=llm, tok=tok)
+    assert done.stdout == "the weights"
+    assert "note: {tok} is not in the command, which must use $MODELSEAL_MODEL_tok\n" in done.stderr
+    assert "{llm} is not" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "name", ["{llm}", "a\nb", "x" * 255, "-q", "a=b", b"\xff".decode("utf-8", "surrogateescape")]
+)
+def test_models_of_any_name(site, name):
+    folder = site.models / name
+    folder.mkdir()
+    (folder / "weights.bin").write_text("the weights")
+    done = site.run("cat", "{llm}/weights.bin", llm=site.sign(folder))
+    assert (done.returncode, done.stdout) == (0, "the weights"), done
+    assert done.stderr.count("\n") == 2
+
+
 def test_quiet_before_the_command(site):
     done = site.run("-q", "true", llm=site.model("llm"))
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

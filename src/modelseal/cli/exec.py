@@ -97,13 +97,15 @@ def add_options(parser: Parser) -> None:
 def run(options: Options) -> int:
     """Run the command; return an exit code only if it was not started."""
     from modelseal.cli._render import print_verdicts
-    from modelseal.cli._run import say
+    from modelseal.cli._run import note, say
     from modelseal.servers import exec as servers
     from modelseal.servers import holes, remote_code
 
     apply_defaults(options, SIGNER, TRUST)
     models = servers.named_models(options.models)
     program = servers.check_command(options.words, models)
+    for name in servers.not_named(options.words, models):
+        note(f"note: {{{name}}} is not in the command, which must use ${servers.VARIABLE}{name}")
     confinement = _confinement(options, program, models)
     policy, verifier = _asked(options)
     opened = holes.check(options.words, servers.environment({}, online=True), policy.allow_holes)

@@ -99,6 +99,12 @@ def check_command(command: Sequence[str], models: Sequence[NamedModel]) -> Path:
     return _program_of(command)
 
 
+def not_named(command: Sequence[str], models: Sequence[NamedModel]) -> list[str]:
+    """Return the names of models that the command does not have; its code may use the variable."""
+    named = {name for word in command for name in _names_in(word)}
+    return [model.name for model in models if model.name not in named]
+
+
 def _names_in(word: str) -> Iterator[str]:
     return (match[2] for match in _PLACE.finditer(word) if match[2])
 
