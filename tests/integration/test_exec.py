@@ -275,9 +275,7 @@ def test_a_model_that_the_command_does_not_name(site):
     assert "{llm} is not" not in done.stderr
 
 
-@pytest.mark.parametrize(
-    "name", ["{llm}", "a\nb", "x" * 255, "-q", "a=b", b"\xff".decode("utf-8", "surrogateescape")]
-)
+@pytest.mark.parametrize("name", ["{llm}", "a\nb", "x" * 255, "-q", "a=b"])
 def test_models_of_any_name(site, name):
     folder = site.models / name
     folder.mkdir()

@@ -138,7 +138,7 @@ def test_through_proc_from_a_child_and_after_exec(site, llm):
             "root of another process": f"open('/proc/{parent}/root' + str({original})).read()",
             "cwd of another process": f"os.listdir('/proc/{parent}/cwd')",
             "memory of another process": f"open('/proc/{parent}/mem', 'rb')",
-            "descriptor of another process": f"open('/proc/{parent}/fd/{fd}').read()",
+            "descriptor of another process": f"open('/proc' + '/{parent}/fd/{fd}').read()",
             "a link to it": f"os.symlink({original}, Path(os.environ['TMPDIR']) / 'l') or "
             "open(Path(os.environ['TMPDIR']) / 'l').read()",
             "a child": f"subprocess.run([sys.executable, '-c', {child!r}], check=True)",
