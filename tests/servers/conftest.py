@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 import sys
 import sysconfig
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,13 @@ def _installed():
 @pytest.fixture
 def site(tmp_path) -> Site:
     return Site(tmp_path).prepare()
+
+
+@pytest.fixture
+def site_outside_tmp():
+    """Give a site for a server that must be allowed to write to /tmp."""
+    with tempfile.TemporaryDirectory(dir=INSTALLED["CACHE"]) as folder:
+        yield Site(Path(folder) / "site").prepare()
 
 
 @pytest.fixture
