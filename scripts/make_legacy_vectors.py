@@ -31,7 +31,7 @@ from modelseal.signing.plan import SignOptions  # noqa: E402 - as above
 from modelseal.signing.sign import sign_all  # noqa: E402 - as above
 from modelseal.signing.signers.key import KeySigner, with_certificate  # noqa: E402 - as above
 from modelseal.signing.signers.witness import of_instance  # noqa: E402 - as above
-from modelseal.trust import keys  # noqa: E402 - as above
+from modelseal.trust import keys, private_keys  # noqa: E402 - as above
 from modelseal.trust.choice import Trust  # noqa: E402 - as above
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def made(folder: Path, make: Make) -> None:
 def kinds() -> dict[str, Make]:
     """Return how to make each kind, by the name of its folder."""
     found: dict[str, Make] = {}
-    for curve in keys.CURVES:
+    for curve in private_keys.CURVES:
         found[f"{curve}-sha256-files"] = by_key(curve)
     for hash_type in oms.HASHES:
         for size, method in ((None, "files"), (8, "shards")):
@@ -180,14 +180,14 @@ def describe(folder: Path, about: dict) -> None:
     (folder / "about.json").write_text(json.dumps(about, indent=2) + "\n")
 
 
-def new_key(kind: str) -> tuple[keys.PrivateKey, bytes]:
+def new_key(kind: str) -> tuple[private_keys.PrivateKey, bytes]:
     """Return a private key and the PEM of its public key."""
     if kind == "rsa":
-        key: keys.PrivateKey = rsa.generate_private_key(65537, 2048)
+        key: private_keys.PrivateKey = rsa.generate_private_key(65537, 2048)
         return key, keys.public_pem(key.public_key())
     with TemporaryDirectory() as private:
-        public = keys.generate(Path(private) / "key", kind)
-        return keys.load_private(Path(private) / "key"), public.read_bytes()
+        public = private_keys.generate(Path(private) / "key", kind)
+        return private_keys.load_private(Path(private) / "key"), public.read_bytes()
 
 
 @contextmanager

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import stat
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -284,7 +283,7 @@ class _File:
     def _temporary_name(self) -> str:
         # Of 255 bytes at most, and whole characters of UTF-8, which some file systems insist on.
         start = os.fsdecode(os.fsencode(self._name)[:100].decode(errors="ignore").encode())
-        return f".{start}.{secrets.token_hex(8)}.tmp"
+        return f".{start}.{os.urandom(8).hex()}.tmp"
 
     @contextmanager
     def _temporary(self, data: bytes) -> Iterator[str]:

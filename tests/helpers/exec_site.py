@@ -12,7 +12,7 @@ from pathlib import Path
 from in_process import invoke
 from patience import PATIENCE
 
-from modelseal.trust import keys
+from modelseal.trust import private_keys
 
 MODELSEAL = Path(sys.executable).with_name("modelseal")
 PYTHON = sys.executable
@@ -39,7 +39,7 @@ class ExecSite:
     def prepare(self) -> ExecSite:
         self.models.mkdir(parents=True)
         (self.folder / "work").mkdir()
-        keys.generate(self.folder / "release.key", "p256")
+        private_keys.generate(self.folder / "release.key", "p256")
         self.allow()
         return self
 

@@ -15,7 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from patience import PATIENCE
 
-from modelseal.trust import keys
+from modelseal.trust import keys, private_keys
 
 TESTS = Path(__file__).parents[1]
 CLIENT = [sys.executable, "-I", TESTS / "conformance" / "oms"]
@@ -48,7 +48,7 @@ def model(tmp_path):
 @pytest.fixture
 def key(tmp_path):
     private = tmp_path / "key.pem"
-    return private, keys.generate(private, "p384")
+    return private, private_keys.generate(private, "p384")
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from modelseal.policy import document
 from modelseal.policy.remarks import remarks
 from modelseal.servers import landlock
 from modelseal.servers.mlserver import VerifiedModelRepository
-from modelseal.trust import keys
+from modelseal.trust import private_keys
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -140,7 +140,7 @@ def test_every_policy_of_the_policy_page_is_one(tmp_path):
     _, ca = chain(Kind("root"), leaf())
     (tmp_path / "vendor-ca.pem").write_bytes(ca.certificate.public_bytes(Encoding.PEM))
     for name in ("vault", "release"):
-        keys.generate(tmp_path / f"{name}.key", "p256")
+        private_keys.generate(tmp_path / f"{name}.key", "p256")
     policies = [document.parse(text, tmp_path) for text in blocks("policy.md", "toml")]
     assert len(policies) == 6
     for policy in policies:

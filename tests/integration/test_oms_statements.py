@@ -17,7 +17,7 @@ import pytest
 from oms_bench import FILES, Bench, resources, run, serialized
 
 from modelseal.formats import oms
-from modelseal.trust import keys
+from modelseal.trust import private_keys
 
 A, B = hashlib.sha256(FILES["a"]).hexdigest(), hashlib.sha256(FILES["sub/b"]).hexdigest()
 LONG = "/".join(["n" * 250] * 20)
@@ -179,7 +179,7 @@ def test_names_of_every_script_and_form(bench):
     for name in names:
         (bench.model / name).write_text(name)
     private = bench.public.with_suffix(".key")
-    keys.generate(private, "p521", overwrite=True)
+    private_keys.generate(private, "p521", overwrite=True)
     command = [
         "sign-model", "--method", "key", "--model-path", bench.model,
         "--output-bundle", bench.bundle, "--private-key", private,

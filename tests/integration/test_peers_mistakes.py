@@ -16,7 +16,7 @@ from private_ca import FUTURE, PAST, VALID, chain, leaf
 from modelseal.admission.check import check
 from modelseal.policy.rules import Policy, Rule
 from modelseal.policy.signers import AcceptedKey
-from modelseal.trust import keys
+from modelseal.trust import keys, private_keys
 from modelseal.verification.verifier import Verifier
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def model(tmp_path):
 
 @pytest.fixture
 def key(tmp_path):
-    public = keys.generate(tmp_path / "release.key", "p256")
+    public = private_keys.generate(tmp_path / "release.key", "p256")
     return tmp_path / "release.key", public
 
 
@@ -161,7 +161,7 @@ def test_the_reason_of_a_bad_signature_is_said(model, key):
 
 
 def test_an_encrypted_key_and_an_own_bundle_inside_the_model(model, tmp_path):
-    keys.generate(tmp_path / "secret.key", "p384", b"secret")
+    private_keys.generate(tmp_path / "secret.key", "p384", b"secret")
     path = tmp_path / "secret.key"
     bundle = model / "real" / "my.sig"
     done = invoke(

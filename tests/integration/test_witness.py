@@ -22,7 +22,7 @@ from small_server import Asked, Said, serving
 from verifying import proved_by_key
 
 from modelseal.formats import bundle as bundle_format
-from modelseal.trust import keys, signature
+from modelseal.trust import keys, private_keys, signature
 from modelseal.trust.trust_root import from_trust_config
 from modelseal.verification.checks import authority
 
@@ -36,7 +36,7 @@ def pairs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("keys")
     made = {}
     for kind in (*FILE_KINDS, "ed25519"):
-        made[kind] = folder / f"{kind}.key", keys.generate(folder / f"{kind}.key", kind)
+        made[kind] = folder / f"{kind}.key", private_keys.generate(folder / f"{kind}.key", kind)
     return made
 
 

@@ -27,7 +27,7 @@ from modelseal.formats import oms
 from modelseal.signing.plan import SignOptions
 from modelseal.signing.sign import sign_all
 from modelseal.signing.signers.key import KeySigner, with_certificate
-from modelseal.trust import keys
+from modelseal.trust import keys, private_keys
 from modelseal.trust.choice import Trust
 from modelseal.verification.believed import TrustedAuthority, TrustedKey
 
@@ -71,8 +71,8 @@ class Shop:
             path.write_bytes(b"" if name == "empty" else name.encode() * 200)
         self.models["file"].parent.mkdir()
         self.models["file"].write_bytes(b"weights" * 100)
-        for curve in keys.CURVES:
-            keys.generate(folder / curve, curve)
+        for curve in private_keys.CURVES:
+            private_keys.generate(folder / curve, curve)
         self.leaf, self.between, self.root = chain(Kind("root"), Kind("between", length=0), leaf())
         self.leaf.write(folder)
         for name in ("between", "root"):
@@ -148,7 +148,7 @@ class Shop:
 
     def own_signer(self, method: str) -> KeySigner:
         if method != "certificate":
-            return KeySigner(keys.load_private(self.folder / method.removeprefix("key-")))
+            return KeySigner(private_keys.load_private(self.folder / method.removeprefix("key-")))
         between = (self.between.certificate,)
         return with_certificate(self.leaf.key, (self.leaf.certificate,), between)
 

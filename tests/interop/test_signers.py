@@ -26,7 +26,7 @@ from patience import PATIENCE
 from rekor_v1 import LogV1
 
 from modelseal.formats import oms
-from modelseal.trust import keys, signature
+from modelseal.trust import keys, private_keys, signature
 
 pytestmark = pytest.mark.interop
 
@@ -175,7 +175,7 @@ def workshop(lab, tmp_path_factory):
     def pem(kind):
         private = folder / f"{kind}.key"
         if not private.exists():
-            keys.generate(private, kind)
+            private_keys.generate(private, kind)
         return private, private.with_suffix(".pub"), {}
 
     @functools.cache

@@ -12,7 +12,7 @@ import modelseal
 from modelseal.cli import COMMANDS, command_parser
 from modelseal.errors import UsageError
 from modelseal.signing.signers import schemes
-from modelseal.trust import keys, trust_root
+from modelseal.trust import private_keys, trust_root
 
 SIGNER = {"identity": "alice@example.com", "issuer": "https://issuer.example"}
 
@@ -112,7 +112,7 @@ def test_values_in_lists():
 
 def test_an_empty_password(monkeypatch, tmp_path):
     monkeypatch.setenv("EMPTY", "")
-    assert refusal(keys.password_from, "EMPTY").code == "key-password"
+    assert refusal(private_keys.password_from, "EMPTY").code == "key-password"
     done = invoke("key", "generate", tmp_path / "a.key", "--password-env", "EMPTY")
     assert (done.exit_code, "is empty. [key-password]" in done.stderr) == (2, True)
     assert list(tmp_path.iterdir()) == []

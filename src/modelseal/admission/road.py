@@ -81,20 +81,18 @@ def judge(
         UsageError: the call itself is wrong, such as a path that does not exist.
     """
     verdicts = _Verdicts(_Case(path, name, policy, compare, bundle, newest))
-    bundles: tuple[Path, ...] = ()
-    try:
-        bundles = tuple(find_bundles(path, bundle))
-    except UsageError:
-        raise
-    except ModelSealError as error:
-        verdicts.add(None, Refused("", error))
     rule = policy.rule_for(name)
     believed = believed_by(policy, rule)
     one_is_enough = rule is not None and rule.threshold == 1
-    for one in bundles:
-        verdicts.add(*_authenticated(path, one, verifier, believed, given=bundle is not None))
-        if one_is_enough and verdicts.accepted() is not None:
-            break
+    try:
+        for one in find_bundles(path, bundle):
+            verdicts.add(*_authenticated(path, one, verifier, believed, given=bundle is not None))
+            if one_is_enough and (accepted := verdicts.accepted()):
+                return accepted
+    except UsageError:
+        raise
+    except ModelSealError as error:  # of finding them: nothing else in there raises one
+        verdicts.add(None, Refused("", error))
     return verdicts.accepted() or verdicts.refusal(verifier.source)
 
 

@@ -49,10 +49,12 @@ def add_options(parser: Parser) -> None:
 
 def run(options: Options) -> int:
     """Make a key; return the exit code."""
-    from modelseal.trust import keys
+    from modelseal.trust import private_keys
 
-    password = keys.password_from(options.password_env)
-    public = keys.generate(options.path, options.kind, password, overwrite=options.overwrite)
+    password = private_keys.password_from(options.password_env)
+    public = private_keys.generate(
+        options.path, options.kind, password, overwrite=options.overwrite
+    )
     if not is_quiet():
         answer(f"private key  {shown(str(options.path))}")
         answer(f"public key   {shown(str(public))}")

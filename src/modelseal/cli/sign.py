@@ -150,9 +150,9 @@ def _signer(options: Options) -> Signer | None:
         return None
     from modelseal.signing.signers import schemes
     from modelseal.signing.signers.key import KeySigner, with_certificate
-    from modelseal.trust import keys
+    from modelseal.trust import keys, private_keys
 
-    private = schemes.load(options.key, keys.password_from(options.password_env))
+    private = schemes.load(options.key, private_keys.password_from(options.password_env))
     if options.certificate is None:
         return KeySigner(private, witness=_witness(options))
     leaf, chain = (

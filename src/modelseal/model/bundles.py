@@ -30,6 +30,7 @@ from modelseal.files import exists, is_folder, translated
 from modelseal.model import names
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 BUNDLE_NAME = "model.sig"
@@ -95,13 +96,13 @@ def in_folder(folder: Path, most: int = _ENTRIES) -> FolderBundles:
     )
 
 
-def beside_file(path: Path) -> tuple[Path, ...]:
-    """Return where the bundles of the file at `path` can be, in the order in which they are read.
+def beside_file(path: Path) -> Iterator[Path]:
+    """Yield where the bundles of the file at `path` can be, in the order in which they are read.
 
     They need not be there.
     """
-    suffixes = (FILE_SUFFIX, OLD_FILE_SUFFIX)
-    return tuple(one for s in suffixes for one in _numbered(path.with_name(path.name + s)))
+    for suffix in (FILE_SUFFIX, OLD_FILE_SUFFIX):
+        yield from _numbered(path.with_name(path.name + suffix))
 
 
 def bundle_names(folder: Path) -> frozenset[str]:
@@ -148,5 +149,7 @@ def signed_name(name: str) -> str | None:
     return None
 
 
-def _numbered(first: Path) -> tuple[Path, ...]:
-    return (first, *(first.with_name(f"{first.name}.{n}") for n in _NUMBERS))
+def _numbered(first: Path) -> Iterator[Path]:
+    yield first
+    for number in _NUMBERS:
+        yield first.with_name(f"{first.name}.{number}")

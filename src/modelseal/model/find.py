@@ -22,15 +22,6 @@ if TYPE_CHECKING:
 _NAMED = 3  # files named in a sentence
 
 
-def find_bundle(path: Path, bundle: str | Path | None = None) -> Path:
-    """Return where the first bundle of the model at `path` is, or the `bundle` that was given.
-
-    Raises:
-        UsageError: no such model. Unverified: it has no bundle. Undecided: cannot tell.
-    """
-    return next(find_bundles(path, bundle))
-
-
 def find_bundles(path: Path, bundle: str | Path | None = None) -> Iterator[Path]:
     """Yield where the bundles of the model at `path` are, or just the `bundle` that was given.
 
@@ -76,6 +67,6 @@ def _unsigned(path: Path, bundle: str | Path | None, *, folder: bool) -> ModelSe
     else:
         from modelseal.model import nearby  # noqa: PLC0415 - only for models without a signature
 
-        where = path / BUNDLE_NAME if folder else beside_file(path)[0]
+        where = path / BUNDLE_NAME if folder else next(beside_file(path))
         hint = nearby.hint(path, folder=folder)
     return Unverified("unsigned", f"'{name}' has no signature at '{shown(str(where))}'.", hint)

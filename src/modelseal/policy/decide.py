@@ -96,14 +96,14 @@ def agree(
     )
     agreements: list[Agreement] = []
     reason: Reason | None = None
-    most: list[Authentic] = []
-    for group in _by_files(counted):
+    groups = _by_files(counted)
+    for group in groups:
         sets, objection = judge.sets(group)
         agreements += (_agreement(model, judge, one, others) for one in sets)
         reason = reason or objection
-        most = max(most, group, key=lambda some: count(some, judge.accepted))
     if agreements:
         return tuple(agreements)
+    most = max(groups, key=lambda group: count(group, judge.accepted), default=[])
     if reason is None and rule.threshold > 1:
         reason = reasons.too_few(most, rule.threshold)
     if reason is None:

@@ -42,6 +42,26 @@ _RSA_BITS = range(2048, 8192 + 1)  # a larger key only burns the verifier's time
 _SIGNATURE_LIMIT = 1024  # bytes; RSA 8192, the longest
 
 
+class _Ecdsa(ec.ECDSA):
+    """ECDSA to verify with; the constructor of cryptography's imports all ciphers, which is 5 ms.
+
+    It asks them whether signatures can be deterministic, which only those do who sign.
+    """
+
+    def __init__(self, algorithm: hashes.HashAlgorithm | utils.Prehashed) -> None:
+        self._hash = algorithm
+
+    @property
+    def algorithm(self) -> hashes.HashAlgorithm | utils.Prehashed:
+        """The hash that was signed with."""
+        return self._hash
+
+    @property
+    def deterministic_signing(self) -> bool:
+        """Whether to sign so, which nobody does with this."""
+        return False
+
+
 class Prehashed(NamedTuple):
     """A message of which only the digest is at hand."""
 
@@ -195,7 +215,7 @@ def _check_digest(
     prehashed = utils.Prehashed(algorithm)
     try:
         if isinstance(key, ec.EllipticCurvePublicKey):
-            key.verify(signature, message.digest, ec.ECDSA(prehashed))
+            key.verify(signature, message.digest, _Ecdsa(prehashed))
         elif rsa_padding == "pss":
             salt = padding.PSS(padding.MGF1(algorithm), padding.PSS.DIGEST_LENGTH)
             key.verify(signature, message.digest, salt, prehashed)
@@ -214,7 +234,7 @@ def is_by(key: PublicKey, kind: str, hash_name: str, signature: bytes, message: 
     algorithm = HASHES[cast("HashName", hash_name)]
     try:
         if kind == "ec" and isinstance(key, ec.EllipticCurvePublicKey):
-            key.verify(signature, message, ec.ECDSA(algorithm))
+            key.verify(signature, message, _Ecdsa(algorithm))
         elif kind == "rsa" and isinstance(key, rsa.RSAPublicKey):
             key.verify(signature, message, padding.PKCS1v15(), algorithm)
         elif kind == "ed25519" and isinstance(key, ed25519.Ed25519PublicKey):

@@ -8,7 +8,7 @@ from in_process import answers, invoke
 
 from modelseal.errors import ModelSealError
 from modelseal.model.bundles import bundle_names, next_bundle, signed_name
-from modelseal.model.find import find_bundle, find_bundles
+from modelseal.model.find import find_bundles
 
 FOLDER_NAMES = (
     "model.sig", "model.sig.2", "model.sig.9", "model.sigstore.json", "result.sigstore",
@@ -55,7 +55,7 @@ def verdict(key, path, *options):
 
 def code(path):
     with pytest.raises(ModelSealError) as error:
-        find_bundle(path)
+        next(find_bundles(path))
     return error.value.code
 
 
@@ -173,7 +173,7 @@ def test_the_file_that_a_bundle_lies_beside(name, file):
 
 def hint(path):
     with pytest.raises(ModelSealError) as error:
-        find_bundle(path)
+        next(find_bundles(path))
     assert error.value.code == "unsigned"
     return error.value.hint
 

@@ -14,7 +14,7 @@ import pytest
 from in_process import invoke
 
 from modelseal.errors import ModelSealError
-from modelseal.trust import keys
+from modelseal.trust import keys, private_keys
 
 pytestmark = pytest.mark.skipif(
     not (shutil.which("openssl") and shutil.which("ssh-keygen")), reason="needs OpenSSL, OpenSSH"
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(
 
 PASSWORD = b"secret words"
 READ = {
-    "private key": keys.load_private,
+    "private key": private_keys.load_private,
     "public key": keys.load_public,
     "certificate": keys.load_certificates,
 }
@@ -79,8 +79,8 @@ ENCRYPTED = [
 ])  # fmt: skip
 def test_private_keys_that_are_read(made, command):
     path = made(command)
-    assert keys.load_private(path)
-    error = refused(keys.load_private, path, PASSWORD)
+    assert private_keys.load_private(path)
+    error = refused(private_keys.load_private, path, PASSWORD)
     assert (error.code, "is not encrypted" in error.message) == ("key-password", True)
     assert "--password-env" in error.hint
 
@@ -88,11 +88,11 @@ def test_private_keys_that_are_read(made, command):
 @pytest.mark.parametrize("command", ENCRYPTED)
 def test_only_a_wrong_password_is_called_wrong(made, command):
     path = made(SEC1 + command)
-    assert keys.load_private(path, PASSWORD)
-    error = refused(keys.load_private, path)
+    assert private_keys.load_private(path, PASSWORD)
+    error = refused(private_keys.load_private, path)
     assert (error.code, "no password was given" in error.message) == ("key-password", True)
     for wrong in (b"wrong", PASSWORD + b"\n", b"\xff"):
-        error = refused(keys.load_private, path, wrong)
+        error = refused(private_keys.load_private, path, wrong)
         assert error.code == "key-password"
         assert error.message == f"The password for '{path}' is wrong."
 
@@ -107,7 +107,7 @@ def test_a_damaged_key_is_not_a_wrong_password(made, command):
         [*lines[:-2], lines[-2][:-8], lines[-1]],
     ):
         path.write_text("\n".join(damaged))
-        error = refused(keys.load_private, path, PASSWORD)
+        error = refused(private_keys.load_private, path, PASSWORD)
         assert (error.code, "is damaged" in error.message) == ("bad-key", True), damaged
 
 
@@ -123,14 +123,14 @@ def test_a_damaged_key_is_not_a_wrong_password(made, command):
 def test_a_cipher_that_is_not_supported_is_named_and_converted(made, tmp_path, command, cipher):
     path = made(SEC1 + command)
     for password in (PASSWORD, b"wrong"):
-        error = refused(keys.load_private, path, password)
+        error = refused(private_keys.load_private, path, password)
         assert error.code == "bad-key"
         assert f"is encrypted by {cipher}, which is not supported." in error.message
     convert = error.hint.removeprefix("Convert it: ")
     options = "-passin env:PASSWORD -passout env:PASSWORD -in"
     done = run(convert.replace("-in", options, 1), tmp_path)
     assert done.returncode == 0, done.stderr
-    assert keys.load_private(tmp_path / "key.new.pem", PASSWORD)
+    assert private_keys.load_private(tmp_path / "key.new.pem", PASSWORD)
 
 
 DSA = (
@@ -208,7 +208,7 @@ def test_something_else_is_named(made, wanted, command, what):
 def test_forms_that_no_command_converts(tmp_path, label, what, password):
     path = tmp_path / "key"
     path.write_text(f"-----BEGIN {label}-----\neyJrZGYi\n-----END {label}-----\n")
-    error = refused(keys.load_private, path, *password)
+    error = refused(private_keys.load_private, path, *password)
     assert error.message == f"'{path}' is {what}, where a private key in PEM is needed."
     assert "modelseal key generate" in error.hint
 
@@ -221,7 +221,7 @@ def test_forms_that_no_command_converts(tmp_path, label, what, password):
     (DSA, "DSA"),
 ])  # fmt: skip
 def test_a_key_of_another_kind_is_named(made, command, kind):
-    error = refused(keys.load_private, made(command))
+    error = refused(private_keys.load_private, made(command))
     assert (error.code, f"({kind})" in error.message) == ("unsupported-key", True)
 
 
@@ -237,9 +237,9 @@ def test_a_hint_can_be_pasted_into_a_shell_whatever_the_name(made, tmp_path):
     made(SEC1 + "openssl pkey -in sec1 -outform DER -out key")
     odd = tmp_path / "my key; rm -rf $HOME"
     (tmp_path / "key").rename(odd)
-    done = run(refused(keys.load_private, odd).hint.removeprefix("Convert it: "), tmp_path)
+    done = run(refused(private_keys.load_private, odd).hint.removeprefix("Convert it: "), tmp_path)
     assert done.returncode == 0
-    assert keys.load_private(tmp_path / "my key; rm -rf $HOME.new.pem")
+    assert private_keys.load_private(tmp_path / "my key; rm -rf $HOME.new.pem")
 
 
 @pytest.mark.parametrize(("value", "state"), [(None, "is not set"), ("", "is empty")])

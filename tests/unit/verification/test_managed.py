@@ -20,14 +20,14 @@ from modelseal.errors import FormatError, ModelSealError, Unverified, UsageError
 from modelseal.formats import bundle as bundle_format
 from modelseal.formats import intoto, oms
 from modelseal.signing.signers.key import KeySigner, with_certificate
-from modelseal.trust import keys
+from modelseal.trust import keys, private_keys
 from modelseal.verification.believed import TrustedAuthority, TrustedKey
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "model-signing"
 MANIFEST = oms.manifest([oms.Resource("a", sha256(b"a").digest())])
 PAYLOAD = intoto.to_bytes(oms.to_statement(MANIFEST, "m"))
 DIGEST = sha256(b"weights").digest()
-CURVES = tuple(keys.CURVES.values())
+CURVES = tuple(private_keys.CURVES.values())
 NOW = datetime.now(UTC).replace(microsecond=0)
 DAY = timedelta(days=1)
 
@@ -273,23 +273,23 @@ def test_a_bundle_of_model_signing_0_2():
 # -- files -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("curve", keys.CURVES)
+@pytest.mark.parametrize("curve", private_keys.CURVES)
 @pytest.mark.parametrize("password", [None, b"secret"])
 def test_generated_keys_are_private_and_read_back(curve, password, tmp_path):
     private = tmp_path / "release.key"
-    public = keys.generate(private, curve, password)
+    public = private_keys.generate(private, curve, password)
     assert private.stat().st_mode & 0o777 == 0o600
-    key = keys.load_private(private, password)
+    key = private_keys.load_private(private, password)
     assert keys.load_public(public) == key.public_key()
-    assert code_of(keys.generate, private, curve) == "already-exists"
-    assert code_of(keys.load_private, private, b"wrong") == "key-password"
+    assert code_of(private_keys.generate, private, curve) == "already-exists"
+    assert code_of(private_keys.load_private, private, b"wrong") == "key-password"
 
 
 def test_files_that_hold_no_key(tmp_path):
     path = tmp_path / "file"
     path.write_text("no key")
-    assert code_of(keys.load_private, path) == "bad-key"
+    assert code_of(private_keys.load_private, path) == "bad-key"
     assert code_of(keys.load_public, path) == "bad-key"
     assert code_of(keys.load_certificates, path) == "bad-certificate"
     with pytest.raises(FormatError):
-        keys.load_private(path, b"secret")
+        private_keys.load_private(path, b"secret")

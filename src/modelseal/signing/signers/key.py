@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from modelseal.signing.signers.held import HeldKey
     from modelseal.signing.signers.witness import Witness
-    from modelseal.trust.keys import PrivateKey
+    from modelseal.trust.private_keys import PrivateKey
     from modelseal.trust.signature import HashName, PublicKey
     from modelseal.verification.authentic import Kind
 

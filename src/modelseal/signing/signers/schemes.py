@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, cast
 
 from modelseal.errors import UsageError, shown
 from modelseal.signing.signers.held import HeldKey
-from modelseal.trust import keys
+from modelseal.trust import private_keys
 
 if TYPE_CHECKING:
-    from modelseal.trust.keys import PrivateKey
+    from modelseal.trust.private_keys import PrivateKey
 
 Opener = Callable[[str, bytes | None], HeldKey]  # of the URI and the password or PIN
 
@@ -36,7 +36,7 @@ def load(name: str, password: bytes | None = None) -> PrivateKey | HeldKey:
     """
     match = _URI.match(name)
     if match is None:
-        return keys.load_private(Path(name), password)
+        return private_keys.load_private(Path(name), password)
     scheme = match[1].lower()
     opener = _BUILT_IN.get(scheme) or _installed(scheme)
     return opener(name, password)

@@ -15,7 +15,7 @@ from modelseal.errors import ModelSealError, Undecided, UsageError
 from modelseal.signing.signers import schemes
 from modelseal.signing.signers.held import sign
 from modelseal.signing.signers.key import KeySigner
-from modelseal.trust import keys, signature
+from modelseal.trust import private_keys, signature
 from modelseal.verification.believed import TrustedKey
 
 PACKAGE = """
@@ -53,7 +53,7 @@ def test_a_built_in_scheme_is_not_replaced(tmp_path, monkeypatch):
 
 def test_a_file_with_a_colon_in_its_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    keys.generate(tmp_path / "team:release.key", "p256")
+    private_keys.generate(tmp_path / "team:release.key", "p256")
     assert isinstance(schemes.load("./team:release.key"), ec.EllipticCurvePrivateKey)
     with pytest.raises(UsageError, match="The scheme 'team'") as caught:
         schemes.load("team:release.key")
