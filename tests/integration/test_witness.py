@@ -101,6 +101,10 @@ def test_one_of_both(pairs, model, instance):
     assert invoke(*sign, "--timestamp").exit_code == 0
     assert said(*asked)["code"] == "not-logged"
     assert said(*asked[:3])["verdict"] == "accepted"
+    for flag in ("--not-logged", "--insecure-ignore-tlog"):
+        verdict = said(*asked, flag)
+        assert (verdict["verdict"], verdict["log_index"]) == ("accepted", None)
+        assert verdict["time"] is not None  # the timestamp is checked all the same
 
 
 def test_ed25519_is_timestamped_but_not_logged(pairs, model, instance):

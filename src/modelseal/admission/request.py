@@ -31,6 +31,7 @@ class Request(TypedDict, total=False):
     certificate_authority, certificate_subject: a file with CA certificates, and the subject whose
         certificate it must be; without a subject anybody whom the CA certifies is accepted.
     signers: several identities, each with its issuer.
+    logged: false if signatures by the keys or the CA are in no log, though the root names one.
     threshold: how many of the signers must have signed; by default all.
     policy: a policy, or the file of one, instead of all of the above.
     policy_signer: who must have signed the file of the policy: the file of a public key, or
@@ -48,6 +49,7 @@ class Request(TypedDict, total=False):
     certificate_authority: str | Path
     certificate_subject: str
     signers: Sequence[tuple[str, str]]
+    logged: bool
     threshold: int
     policy: str | Path | Policy
     policy_signer: str
@@ -117,7 +119,7 @@ def _policy(request: Request, trust: Trust) -> Policy:
             verifier=request.get("verifier", "modelseal"),
             ignore_unsigned=tuple(request.get("ignore_unsigned", ())),
         )
-    settled = {"threshold", "verifier", "ignore_unsigned", "certificate_subject"}
+    settled = {"logged", "threshold", "verifier", "ignore_unsigned", "certificate_subject"}
     if signers or settled & request.keys():
         raise UsageError(
             "whose-signature",
@@ -127,7 +129,7 @@ def _policy(request: Request, trust: Trust) -> Policy:
     if isinstance(given, Policy):
         return given
     if policy_signer is not None:
-        from modelseal.admission import signed_policy  # noqa: PLC0415 - as below
+        from modelseal.admission import signed_policy  # noqa: PLC0415 - only for policies that must be signed
 
         return signed_policy.load(Path(given), policy_signer, trust)
     from modelseal.policy import document  # noqa: PLC0415 - only for policies in files
@@ -143,6 +145,7 @@ def _signers(request: Request) -> list[AcceptedSigner]:
         raise UsageError("whose-signature", "identity and issuer go together.")
     if identity is not None and issuer is not None:
         pairs.insert(0, (identity, issuer))
+    logged = request.get("logged", True)
     paths, authority = request.get("key"), request.get("certificate_authority")
     ways = (bool(pairs), paths is not None, authority is not None, "policy" in request)
     if ways.count(True) != 1:
@@ -158,18 +161,26 @@ def _signers(request: Request) -> list[AcceptedSigner]:
             "Give the CA as well: --certificate-chain.",
         )
     if paths is not None:
-        return _keys(paths)
+        return _keys(paths, logged=logged)
     if authority is not None:
         from modelseal.trust import keys  # noqa: PLC0415 - X.509, only where wanted
 
         roots = keys.load_certificates(Path(authority))
-        return [AcceptedAuthority("expected", roots, request.get("certificate_subject"))]
+        subject = request.get("certificate_subject")
+        return [AcceptedAuthority("expected", roots, subject, logged)]
+    if pairs and not logged:
+        raise UsageError(
+            "whose-signature",
+            "Only a key or a CA can have signatures in no log: the certificate of an identity is "
+            "valid for minutes, and the log or a timestamp says when it was used.",
+            "Leave out --not-logged (in Python logged=False).",
+        )
     return [AcceptedIdentity(f"expected-{n}", *pair) for n, pair in enumerate(pairs, 1)]
 
 
-def _keys(paths: Paths) -> list[AcceptedSigner]:
+def _keys(paths: Paths, *, logged: bool) -> list[AcceptedSigner]:
     from modelseal.trust import keys  # noqa: PLC0415 - only where keys are wanted
 
     several = [paths] if isinstance(paths, str | os.PathLike) else paths
     found = {keys.public_pem(key): key for key in (keys.load_public(Path(p)) for p in several)}
-    return [AcceptedKey(f"expected-{n}", key) for n, key in enumerate(found.values(), 1)]
+    return [AcceptedKey(f"expected-{n}", key, logged) for n, key in enumerate(found.values(), 1)]

@@ -13,10 +13,13 @@ from modelseal.cli._run import (
     REFUSED,
     UNDECIDED,
     answer,
+    error_to_dict,
+    exit_code,
     is_quiet,
     note,
     print_document,
     say,
+    say_error,
     styled,
 )
 from modelseal.errors import shown
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from modelseal.cli._progress import Progress
+    from modelseal.errors import ModelSealError
     from modelseal.policy.verdict import Verdict
     from modelseal.signing.signed import Signed
 
@@ -68,25 +72,39 @@ def is_stdout(path: str | Path) -> bool:
 
 
 def print_signed(
-    signed: Sequence[Signed], progress: Progress | None = None, *, as_json: bool
+    signed: Sequence[Signed],
+    progress: Progress | None = None,
+    *,
+    of: int,
+    failed: ModelSealError | None,
+    as_json: bool,
 ) -> int:
-    """Print what was signed; return the exit code."""
+    """Print what was signed, of so many models, and why the next one `failed`; return the code."""
+    code = ACCEPTED if failed is None else exit_code(failed)
     if as_json:
-        print_document("sign", ACCEPTED, signed=[one.to_dict() for one in signed])
-        return ACCEPTED
+        error = {} if failed is None else {"error": error_to_dict(failed)}
+        print_document("sign", code, signed=[one.to_dict() for one in signed], **error)
+        return code
+    _print_signed(signed)
+    if len(signed) > 1 and failed is None:
+        note(f"{len(signed)} models signed{_work(progress)}")
+    if failed is not None:
+        say_error(failed)
+        say(f"{len(signed)} of {of} models were signed before that, and stay signed")
+    return code
+
+
+def _print_signed(signed: Sequence[Signed]) -> None:
     for warning in (warning for one in signed for warning in one.warnings):
         say(f"warning: {warning}")
     if is_quiet():
-        return ACCEPTED
+        return
     for one in signed:
         tell, stream = (say, sys.stderr) if is_stdout(one.bundle) else (answer, sys.stdout)
         tell(styled("SIGNED ", "green", stream) + shown(str(one.path)))
         tell(f"  signer     {shown(str(one.signer))}")
         tell(f"  log index  {'not logged' if one.log_index is None else one.log_index}")
         tell(f"  bundle     {shown(str(one.bundle))}")
-    if len(signed) > 1:
-        note(f"{len(signed)} models signed{_work(progress)}")
-    return ACCEPTED
 
 
 def _print_verdict(verdict: Verdict, stream: TextIO) -> None:

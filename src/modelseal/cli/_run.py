@@ -114,13 +114,22 @@ def _wants_json(words: Sequence[str]) -> bool:
 def _report(error: ModelSealError, command: str | None, *, as_json: bool) -> int:
     code = exit_code(error)
     if as_json:
-        said = {"code": error.code, "message": error.message, "hint": error.hint}
-        print_document(command, code, error=said)
+        print_document(command, code, error=error_to_dict(error))
     else:
-        say(styled("error: ", "red", sys.stderr) + str(error))
-        if error.hint:
-            say(f"hint: {error.hint}")
+        say_error(error)
     return code
+
+
+def error_to_dict(error: ModelSealError) -> dict[str, str]:
+    """Return `error` as plain JSON values."""
+    return {"code": error.code, "message": error.message, "hint": error.hint}
+
+
+def say_error(error: ModelSealError) -> None:
+    """Print `error` and its hint on stderr."""
+    say(styled("error: ", "red", sys.stderr) + str(error))
+    if error.hint:
+        say(f"hint: {error.hint}")
 
 
 @contextmanager

@@ -50,6 +50,11 @@ def add_signers(parser: Parser) -> None:
         "--threshold", type=int, metavar="N",
         help="How many of several identities or keys must have signed. [default: all]",
     )  # fmt: skip
+    who.add_argument(
+        "--not-logged", "--insecure-ignore-tlog", dest="logged", action="store_const", const=False,
+        help="Take signatures by --key or --certificate-chain that are in no log, though the "
+        "trusted root names one.",
+    )  # fmt: skip
     add_trust(parser)
     add(
         "--verifier", choices=("modelseal", "sigstore", "both"),
@@ -85,6 +90,7 @@ _ARGUMENTS = {
     "certificate_subject": "certificate_subject",
     "policy": "policy",
     "policy_signer": "policy_signer",
+    "logged": "logged",
     "threshold": "threshold",
     "verifier": "verifier",
     "ignore_unsigned": "ignore_unsigned",

@@ -14,6 +14,7 @@ from modelseal.errors import ModelSealError, UsageError, shown
 if TYPE_CHECKING:
     from modelseal.cli._options import Options, Parser
     from modelseal.formats.oms import Manifest
+    from modelseal.signing.signed import Signed
     from modelseal.signing.signers import Signer
     from modelseal.signing.signers.witness import Witness
 
@@ -126,21 +127,31 @@ def run(options: Options) -> int:
         options.hash_type, shard_size=options.shard_size, allow_symlinks=options.allow_symlinks
     )
     known = _known(options.manifest)
+    signed: list[Signed] = []
+    failed: ModelSealError | None = None
     with byte_progress("Hashing", () if options.manifest else options.paths) as progress:
-        signed = sign_all(
-            options.paths,
-            identity_token=None if signer else _token(options.identity_token),
-            trust=trust_of(options),
-            bundle=options.bundle,
-            overwrite=options.overwrite,
-            legacy_files=options.legacy_files,
-            progress=progress,
-            signer=signer,
-            options=SignOptions(
-                how, tuple(options.ignored), options.as_oms, known, options.add, options.update
-            ),
-        )
-    return print_signed(signed, progress, as_json=options.output == "json")
+        try:
+            sign_all(
+                options.paths,
+                identity_token=None if signer else _token(options.identity_token),
+                trust=trust_of(options),
+                bundle=options.bundle,
+                overwrite=options.overwrite,
+                legacy_files=options.legacy_files,
+                progress=progress,
+                signer=signer,
+                options=SignOptions(
+                    how, tuple(options.ignored), options.as_oms, known, options.add, options.update
+                ),
+                done=signed,
+            )
+        except ModelSealError as error:
+            if not signed:
+                raise
+            failed = error  # of a later model, when others are signed, and perhaps public
+    return print_signed(
+        signed, progress, of=len(options.paths), failed=failed, as_json=options.output == "json"
+    )
 
 
 def _signer(options: Options) -> Signer | None:

@@ -21,7 +21,6 @@ from modelseal.formats.strict import as_kind, known, member, optional
 PREDICATE_TYPE = "https://model_signing/signature/v1.0"
 OLD_PREDICATE_TYPE = "https://model_signing/Digests/v0.1"  # model-signing 0.2; read, never written
 SINGLE_FILE = "."  # the name that model-signing gives the file of a single-file model
-DEFAULT_SHARD = 1_000_000_000  # bytes
 
 Method = Literal["files", "shards"]
 HASHES = {"sha256": 32, "blake2b": 64, "blake3": 32}  # hash type -> bytes of a digest (spec 7)

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from modelseal.errors import FormatError
 
 WIDTH = 256
-LEVELS = 8  # 256**8 leaves are all there can be
 MAX_ENTRY = 0xFFFF
 
 _PATH = re.compile(r"tile/(entries|[0-7])/((?:x[0-9]{3}/){0,6}[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?")

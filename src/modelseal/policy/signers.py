@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -112,7 +113,7 @@ class AcceptedAuthority(NamedTuple):
     @property
     def fingerprints(self) -> frozenset[str]:
         """Return SHA-256 over the DER of each of the CA certificates, in hex."""
-        from cryptography.hazmat.primitives.serialization import Encoding  # noqa: PLC0415 - 10 ms
+        from cryptography.hazmat.primitives.serialization import Encoding  # noqa: PLC0415 - takes 10 ms, only for certificates
 
         return frozenset(sha256(one.public_bytes(Encoding.DER)).hexdigest() for one in self.roots)
 
@@ -121,12 +122,38 @@ class AcceptedAuthority(NamedTuple):
         if signer.kind != "certificate" or self.fingerprints.isdisjoint(signer.authorities):
             return False
         other_names = (value for name, value in signer.claims if name == SUBJECT_NAME)
-        return self.subject is None or self.subject in {signer.subject, *other_names}
+        if self.subject is None or self.subject in {signer.subject, *other_names}:
+            return True
+        return _as_printed(self.subject) == signer.subject
 
     def __str__(self) -> str:
         who = "anybody" if self.subject is None else self.subject
         cas = ", ".join(one.subject.rfc4514_string() for one in self.roots)
         return f"{who} (certificate of {cas})"
+
+
+def _as_printed(subject: str) -> str | None:
+    """Return the name that an operator wrote in the one form in which certificates' are printed.
+
+    Spaces around separators and the case of keywords mean nothing (RFC 4514 section 4, RFC 2253).
+    The order does, and all of the values. None if it is no such name.
+    """
+    from cryptography import x509  # noqa: PLC0415 - X.509, where there are CAs anyway
+
+    text = "".join(map(_without_spaces, re.findall(r"(?:\\.|[^\\,+])+|[,+]", subject, re.DOTALL)))
+    try:
+        return x509.Name.from_rfc4514_string(text).rfc4514_string()
+    except ValueError:
+        return None
+
+
+def _without_spaces(part: str) -> str:
+    """Return a separator, or one `KEYWORD = value`, without spaces that are not escaped."""
+    keyword, equals, value = part.partition("=")
+    end = value.rstrip()
+    if end.endswith("\\") and end != value:
+        end += " "  # which the backslash escapes
+    return keyword.strip().upper() + equals + end.lstrip()
 
 
 AcceptedSigner = AcceptedIdentity | AcceptedKey | AcceptedAuthority

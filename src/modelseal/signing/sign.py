@@ -85,10 +85,14 @@ def sign_all(
     progress: Progress | None = None,
     signer: Signer | None = None,
     options: SignOptions | None = None,
+    done: list[Signed] | None = None,
 ) -> list[Signed]:
     """Sign several models with one sign-in, or with `signer` and none; otherwise as `sign`.
 
     `legacy_files` also writes FILE.sig, FILE.crt and FILE.sigstore, as older clients did.
+
+    With `done` each is added to that list as soon as it is signed, so that it is known if a later
+    one fails.
 
     Raises:
         UsageError, FormatError, Undecided, SignInNeeded: models before the failing one are signed.
@@ -113,7 +117,10 @@ def sign_all(
         _writable(plans, reserve) as writable,  # before anything is public
         _keyless(identity_token, trust) if signer is None else nullcontext(signer) as session,
     ):
-        return [_signed(plan, session, places) for plan, places in writable]
+        signed = [] if done is None else done
+        for plan, places in writable:
+            signed.append(_signed(plan, session, places))
+        return signed
 
 
 @contextmanager
@@ -178,8 +185,8 @@ def _reserved(plan: Plan, *, overwrite: bool, legacy_files: bool) -> Iterator[Pl
 @contextmanager
 def _keyless(raw_token: str | None, trust: Trust) -> Iterator[Signer]:
     """Give a signer that is signed in."""
-    from modelseal.signing._sigstore import signing  # noqa: PLC0415 - 400 ms
-    from modelseal.trust import _sigstore as roots  # noqa: PLC0415 - 400 ms
+    from modelseal.signing._sigstore import signing  # noqa: PLC0415 - sigstore-python takes 400 ms to import
+    from modelseal.trust import _sigstore as roots  # noqa: PLC0415 - sigstore-python takes 400 ms to import
 
     with signing.session(roots.services(trust), raw_token) as session:
         yield session

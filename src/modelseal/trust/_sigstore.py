@@ -7,16 +7,12 @@ from typing import TYPE_CHECKING
 
 from sigstore.errors import Error, TUFError
 from sigstore.models import ClientTrustConfig
-from sigstore_models.trustroot import v1 as trustroot_v1
 
 from modelseal.errors import FormatError, shown
 from modelseal.files import read_trusted
 from modelseal.trust import _tuf, instances, published
-from modelseal.trust import embedded as roots
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from modelseal.trust.choice import Trust
 
 _CONFIG_LIMIT = 4 * 1024 * 1024  # bytes
@@ -67,33 +63,3 @@ def in_trust_config(data: bytes, source: str) -> ClientTrustConfig:
         message = f"'{shown(source)}' is not a Sigstore client trust config."
         hint = "Make one with: modelseal instance trust-config --data DIR --out FILE"
         raise FormatError("trust-config", message, hint) from error
-
-
-def assembled(
-    *, trusted_root: Path | None, signing_config: Path | None, staging: bool = False
-) -> ClientTrustConfig:
-    """Return a trust config of two files; a public instance's part where one is missing.
-
-    Raises:
-        UsageError, FormatError, Undecided: as `services`.
-    """
-    if signing_config is None:
-        return fetched(staging=staging)
-    name = roots.STAGING if staging else roots.PUBLIC_GOOD
-    root = (
-        roots.embedded(name)
-        if trusted_root is None
-        else read_trusted(trusted_root, _CONFIG_LIMIT, "trusted root")
-    )
-    services = read_trusted(signing_config, _CONFIG_LIMIT, "signing config")
-    try:
-        return ClientTrustConfig(
-            trustroot_v1.ClientTrustConfig(
-                media_type=ClientTrustConfig.ClientTrustConfigType.CONFIG_0_1.value,
-                trusted_root=trustroot_v1.TrustedRoot.from_json(root),
-                signing_config=trustroot_v1.SigningConfig.from_json(services),
-            )
-        )
-    except (ValueError, Error) as error:
-        message = f"'{shown(str(signing_config))}' is not a Sigstore signing config."
-        raise FormatError("trust-config", message, shown(str(error))) from error

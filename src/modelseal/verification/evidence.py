@@ -70,8 +70,8 @@ def gather(
             raise Unverified(
                 "not-logged",
                 "The trusted root names a transparency log, and the bundle has no entry of one.",
-                "Sign with --log; or say of a key or a CA, in a policy, that its signatures are in "
-                "no log: logged = false",
+                "Sign with --log; or say of a key or a CA that its signatures are in no log: "
+                "--not-logged, in a policy logged = false",
             )
         (entry,) = bundle.entries
         logs = log.of_entry(entry, anchors.logs, source)

@@ -147,3 +147,12 @@ def test_more_than_one_source_of_trust():
     with pytest.raises(UsageError) as refused:
         asked(**ALICE, trust=trust)
     assert refused.value.code == "conflicting-trust"
+
+
+def test_only_keys_and_authorities_can_have_signatures_in_no_log(key, root):
+    assert asked(key=key, trust=root, logged=False).policy.signers[0].logged is False
+    assert asked(key=key, trust=root).policy.signers[0].logged is True
+    for other in (ALICE, {"policy": "policy.toml"}):
+        with pytest.raises(UsageError) as refused:
+            asked(**other, trust=root, logged=False)
+        assert refused.value.code == "whose-signature"

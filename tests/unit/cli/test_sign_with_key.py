@@ -3,8 +3,18 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
 import pytest
 from in_process import answers, invoke
+from patience import PATIENCE
+
+ROOT = Path(__file__).parents[3]
 
 
 def run(*arguments, **env):
@@ -64,3 +74,66 @@ def test_digests_are_signed_without_the_model(key, model, tmp_path):
     assert run("verify", model, "--key", key[1], "--bundle", bundle).exit_code == 0
     known.write_text(known.read_text().replace("sha256:", "sha256:0"))
     assert run(*sign, "--bundle", bundle, "--overwrite").exit_code == 1
+
+
+def test_a_key_named_pub_would_be_where_its_public_key_goes(tmp_path):
+    done = run("key", "generate", tmp_path / "release.pub")
+    assert (done.exit_code, "[named-twice]" in done.stderr) == (2, True), done.output
+    assert list(tmp_path.iterdir()) == []
+
+
+ONE_SIGNATURE = """
+from pathlib import Path
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, utils
+
+from modelseal.errors import Undecided
+from modelseal.trust import private_keys
+
+
+class Token:
+    def __init__(self, uri, password):
+        self.key, self.used = private_keys.load_private(Path(uri.partition(":")[2])), False
+
+    def public_key(self):
+        return self.key.public_key()
+
+    def sign_digest(self, hash_name, digest):
+        if self.used:
+            raise Undecided("signer-failed", "The token was pulled out.", "Put it in again.")
+        self.used = True
+        return self.key.sign(digest, ec.ECDSA(utils.Prehashed(hashes.SHA256())))
+"""
+
+
+@pytest.mark.parametrize("output", ["text", "json"])
+def test_what_was_signed_before_a_failure_is_told(tmp_path, key, output):
+    """A hardware token that is pulled out after its first signature."""
+    site = tmp_path / "site"
+    info = site / "token_of_a_test-1.0.dist-info"
+    info.mkdir(parents=True)
+    (site / "token_of_a_test.py").write_text(ONE_SIGNATURE)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: token-of-a-test\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[modelseal.keys]\ntesttoken = token_of_a_test:Token\n")
+    models = [tmp_path / name for name in ("a.bin", "b.bin", "c.bin")]
+    for model in models:
+        model.write_bytes(b"weights of " + model.name.encode())
+    done = subprocess.run(
+        [sys.executable, "-m", "modelseal", "sign", *models, "--key", f"testtoken:{key[0]}",
+         "--format", output],
+        env=os.environ | {"PYTHONPATH": str(site)},
+        capture_output=True, text=True, timeout=PATIENCE, check=False,
+    )  # fmt: skip
+    assert done.returncode == 3, done
+    assert [path.name for path in tmp_path.glob("*.sigstore.json")] == ["a.bin.sigstore.json"]
+    if output == "json":
+        document = json.loads(done.stdout)
+        assert [one["model"] for one in document["signed"]] == [str(models[0])]
+        assert (document["error"]["code"], document["exit_code"]) == ("signer-failed", 3)
+        schema = json.loads((ROOT / "docs/schema/output-1.json").read_text())
+        jsonschema.validate(document, schema)
+    else:
+        assert done.stdout.startswith(f"SIGNED {models[0]}"), done
+        assert "[signer-failed] The token was pulled out." in done.stderr
+        assert "1 of 3 models were signed before that" in done.stderr

@@ -267,3 +267,48 @@ def test_an_empty_identity_or_issuer_is_nobody(identity, issuer):
     rule = Rule(models=("*",), signers=("x",))
     with pytest.raises(UsageError):
         Policy(signers=(signer,), rules=(rule,))
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "CN=release,O=Vendor Inc\\, Ltd,C=US",
+        "CN=release, O=Vendor Inc\\, Ltd, C=US",
+        "cn = release , o = Vendor Inc\\, Ltd , c = US",
+    ],
+)
+def test_a_subject_may_be_written_with_spaces(written):
+    subject = "CN=release,O=Vendor Inc\\, Ltd,C=US"
+    signer = Signer(subject, "CN=root", kind="certificate", authorities=(fingerprint(ROOT),))
+    assert AcceptedAuthority("vendor", (ROOT,), written).accepts(signer)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "C=US,O=Vendor Inc,CN=release",  # the other way round is another name
+        "CN=release,O=Vendor Inc",
+        "CN=release",
+        "CN=Release,O=Vendor Inc,C=US",
+        "CN=release,O=VendorInc,C=US",
+        "CN=release,O=Vendor Inc\\ ,C=US",  # an escaped space belongs to the value
+        "CN=release+O=Vendor Inc,C=US",
+        "release",
+        "",
+        "CN=,",
+        "\\",
+    ],
+)
+def test_another_subject_is_somebody_else(other):
+    signer = Signer(
+        "CN=release,O=Vendor Inc,C=US", "CN=root", kind="certificate",
+        authorities=(fingerprint(ROOT),),
+    )  # fmt: skip
+    assert not AcceptedAuthority("vendor", (ROOT,), other).accepts(signer)
+
+
+@pytest.mark.parametrize("end", ["\\ ", "\\\\", "\\,"])
+def test_what_is_escaped_stays_as_it_is(end):
+    subject = f"CN=release{end}"
+    signer = Signer(subject, "CN=root", kind="certificate", authorities=(fingerprint(ROOT),))
+    assert AcceptedAuthority("vendor", (ROOT,), f" CN = release{end} ").accepts(signer)

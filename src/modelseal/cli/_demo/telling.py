@@ -23,7 +23,6 @@ _WIDTH = 75  # of a command, so that it can be copied from 80 columns
 # not loaded yet is unavailable too, so that the reason tells, not the state.
 _GOOD = r"(?m)^(?:OK|SIGNED|200)\b|\bREADY\b"
 _BAD = r"(?m)^(?:FAIL|UNDECIDED|4\d\d|5\d\d)\b.*$|(?<=\"reason\": )\"[^\"]+\""
-_WORDS = {True: ("green", "yes"), False: ("bold red", "NO"), None: ("dim", "-")}  # as told?
 
 S = TypeVar("S")
 

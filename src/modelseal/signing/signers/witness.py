@@ -99,8 +99,8 @@ def of_instance(trust: Trust, *, logs: bool, stamps: bool) -> Witness:
         UsageError, FormatError, Undecided: more than one is named, no such file, unreachable.
     """
     path = trust.services_file()
-    from modelseal.signing._sigstore import witnesses  # noqa: PLC0415 - 400 ms
-    from modelseal.trust import _sigstore as roots  # noqa: PLC0415 - 400 ms
+    from modelseal.signing._sigstore import witnesses  # noqa: PLC0415 - sigstore-python takes 400 ms to import
+    from modelseal.trust import _sigstore as roots  # noqa: PLC0415 - sigstore-python takes 400 ms to import
 
     if path is not None:
         data = files.read_trusted(path, trust_root.LIMIT, "trust config")  # once: a pipe
