@@ -50,7 +50,7 @@ def load(path: Path, signer: str, trust: Trust) -> Policy:
             hint = f"Have it signed by {shown(str(accepted))}: modelseal sign POLICY. {error.hint}"
             raise Unverified("policy-not-signed", message, hint) from error
         data = read_untrusted(copy, document.LIMIT, "policy")
-    return document.from_bytes(data, real.parent)
+    return document.from_bytes(data, path)
 
 
 def signer_of(text: str) -> AcceptedSigner:

@@ -71,6 +71,7 @@ SIGNER = Choice(
         ),
     ),
 )
+POLICY = Choice("whose-signature", ((Setting("policy", "policy", is_path=True),),))
 TRUST = Choice(
     "conflicting-trust",
     (

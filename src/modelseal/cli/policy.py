@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelseal.cli._defaults import TRUST, add_defaults, apply_defaults
+from modelseal.cli._defaults import POLICY, TRUST, add_defaults, apply_defaults
 from modelseal.cli._options import add_format, add_overwrite, add_trust, trust_of
 from modelseal.cli._run import (
     ACCEPTED,
@@ -101,14 +101,14 @@ def _add_init(init: Parser) -> None:
 def _add_explain(explain: Parser) -> None:
     explain.set_defaults(command=_explain)
     explain.add_argument("path", type=Path, metavar="MODEL", help="A file or folder.")
-    explain.add_argument("--policy", type=Path, required=True, metavar="FILE", help="The policy.")
+    explain.add_argument("--policy", metavar="FILE", help="The policy.")
     explain.add_argument("--bundle", type=Path, metavar="FILE", help="The bundle of the model.")
     explain.add_argument(
         "--name", metavar="NAME", help="The name by which rules know it. [default: of the path]"
     )
     add_trust(explain)
     add_format(explain)
-    add_defaults(explain, TRUST)
+    add_defaults(explain, POLICY, TRUST)
 
 
 def _init(options: Options) -> int:
@@ -186,8 +186,11 @@ def _explain(options: Options) -> int:
     from modelseal.policy import document
     from modelseal.policy.explain import explain
 
-    apply_defaults(options, TRUST)
-    policy = document.load(options.policy)
+    apply_defaults(options, POLICY, TRUST)
+    if options.policy is None:
+        message = "A policy is needed, to say why it accepts or refuses."
+        raise UsageError("bad-options", message, "Name its file: --policy FILE")
+    policy = document.load(Path(options.policy))
     name = _name(options.path) if options.name is None else options.name
     verdict = _verdict(options.path, name, policy, _verifier(options, policy), options.bundle)
     explained = explain(verdict, policy, name)

@@ -64,17 +64,21 @@ def load(path: Path) -> Policy:
         UsageError, FormatError, Undecided: missing, not a policy, unreadable; also of a file that
             the policy names.
     """
+    return from_bytes(read_trusted(path, LIMIT, "policy"), path)
+
+
+def from_bytes(data: bytes, path: Path) -> Policy:
+    """Return the policy in `data`, which was read from the file `path`; otherwise as `load`."""
     # What a policy names lies beside the file itself, not beside a link to it.
-    return from_bytes(read_trusted(path, LIMIT, "policy"), Path(os.path.realpath(path)).parent)
-
-
-def from_bytes(data: bytes, folder: Path) -> Policy:
-    """Return the policy in `data`; otherwise as `parse`."""
+    folder = Path(os.path.realpath(path)).parent
     try:
-        text = data.decode()
+        return parse(data.decode(), folder, digest=f"sha256:{sha256(data).hexdigest()}")
     except UnicodeDecodeError as error:
-        raise FormatError("bad-policy", "The policy is not UTF-8.", HINT) from error
-    return parse(text, folder, digest=f"sha256:{sha256(data).hexdigest()}")
+        message = f"'{shown(str(path))}': The policy is not UTF-8."
+        raise FormatError("bad-policy", message, HINT) from error
+    except (FormatError, UsageError) as error:
+        message = f"'{shown(str(path))}': {error.message}"
+        raise type(error)(error.code, message, error.hint) from error
 
 
 def parse(text: str, folder: Path, *, digest: str = "") -> Policy:
