@@ -15,8 +15,8 @@ import modelseal
 from modelseal.policy import document
 
 
-def ok(*arguments, code=0):
-    done = invoke(*arguments)
+def ok(*arguments, code=0, **env):
+    done = invoke(*arguments, env=env)
     assert done.exit_code == code, done.output
     return done
 
@@ -168,6 +168,7 @@ def test_check_says_what_may_not_have_been_meant(tmp_path):
     path.write_text("version = 1\nrules = []\n")
     done = ok("policy", "check", path, code=1)
     assert "unknown key 'rules' (line 2); did you mean 'rule'" in done.stderr
+    assert f"'{path}': " in done.stderr
     assert "docs/policy.md" in done.stderr
 
 
@@ -201,6 +202,14 @@ def test_a_table_that_tests_nothing_is_an_error(policy, text, said):
     table = policy.with_name("cases.toml")
     table.write_text(text)
     assert said in ok("policy", "test", table, code=1).stderr
+
+
+def test_explain_takes_the_policy_from_the_environment(model, policy):
+    assert (
+        "verdict  accepted" in ok("policy", "explain", model, MODELSEAL_POLICY=str(policy)).stdout
+    )
+    done = ok("policy", "explain", model, code=2, MODELSEAL_POLICY=None)
+    assert "--policy FILE" in done.stderr
 
 
 def test_explain_in_json(model, policy):
