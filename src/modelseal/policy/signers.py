@@ -140,7 +140,10 @@ def _as_printed(subject: str) -> str | None:
     """
     from cryptography import x509  # noqa: PLC0415 - X.509, where there are CAs anyway
 
-    text = "".join(map(_without_spaces, re.findall(r"(?:\\.|[^\\,+])+|[,+]", subject, re.DOTALL)))
+    parts = re.findall(r"(?:\\.|[^\\,+])+|[,+]", subject, re.DOTALL)
+    text = "".join(map(_without_spaces, parts))
+    if not text or "".join(parts) != subject:
+        return None
     try:
         return x509.Name.from_rfc4514_string(text).rfc4514_string()
     except ValueError:
@@ -151,8 +154,9 @@ def _without_spaces(part: str) -> str:
     """Return a separator, or one `KEYWORD = value`, without spaces that are not escaped."""
     keyword, equals, value = part.partition("=")
     end = value.rstrip()
-    if end.endswith("\\") and end != value:
-        end += " "  # which the backslash escapes
+    backslashes = len(end) - len(end.rstrip("\\"))
+    if backslashes % 2 and end != value:
+        end += " "  # which the last backslash escapes
     return keyword.strip().upper() + equals + end.lstrip()
 
 

@@ -312,3 +312,9 @@ def test_what_is_escaped_stays_as_it_is(end):
     subject = f"CN=release{end}"
     signer = Signer(subject, "CN=root", kind="certificate", authorities=(fingerprint(ROOT),))
     assert AcceptedAuthority("vendor", (ROOT,), f" CN = release{end} ").accepts(signer)
+
+
+@pytest.mark.parametrize("subject", [" ", "\\", "\\\\\\", ","])
+def test_no_name_at_all_is_not_the_empty_one(subject):
+    signer = Signer("", "CN=root", kind="certificate", authorities=(fingerprint(ROOT),))
+    assert not AcceptedAuthority("vendor", (ROOT,), subject).accepts(signer)
