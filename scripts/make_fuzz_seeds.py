@@ -67,6 +67,9 @@ signer = "ci"
 log_index = 1
 [mlserver]
 runtimes = ["a.B"]
+model_code = ["own-*"]
+on_revoked = "report"
+on_refused_reload = "unload"
 """
 JSON_POLICY = """{"version": 1, "default": "deny",
 "signers": {"a": {"identity": "b", "issuer": "c"}},

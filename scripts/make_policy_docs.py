@@ -34,7 +34,7 @@ _TABLES = {
     "[[revoked]]": schema.REVOKED,
     "[store]": schema.STORE,
     "[log]": schema.LOG,
-    "[mlserver]": schema.DOCUMENT["mlserver"].table,
+    "[mlserver]": schema.MLSERVER,
     "[exec]": schema.DOCUMENT["exec"].table,
 }
 

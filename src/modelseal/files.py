@@ -144,6 +144,21 @@ def read_trusted(path: Path, limit: int, what: str) -> bytes:
             raise UsageError("not-a-file", f"{subject} {why}.", "Check the path.") from error
 
 
+def read_again(path: Path, limit: int, what: str) -> bytes:
+    """Return what `read_trusted` does, of a regular file only, and without ever waiting.
+
+    A server that reads its files again while it runs must not be stopped by a pipe.
+
+    Raises:
+        FormatError: also if it is a pipe, device or socket ("special-file").
+    """
+    subject = f"The {what} '{shown(str(path))}'"
+    with _translated(subject), _opened(path, os.O_NONBLOCK) as fd:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise _not_regular(subject)
+        return read_fd(fd, limit, subject)
+
+
 _NOT_A_FILE = {
     errno.EISDIR: "is a folder",
     errno.ENOTDIR: "is named as if a file were a folder",

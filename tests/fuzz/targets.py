@@ -36,7 +36,7 @@ from modelseal.formats import (
 )
 from modelseal.model import content, inside, listing, stat_cache
 from modelseal.policy import document
-from modelseal.policy.rules import Policy
+from modelseal.policy.rules import MLServerRules, Policy
 from modelseal.policy.verdict import Verdict
 from modelseal.servers import settings
 from modelseal.trust import anchors, fulcio, published, signature
@@ -124,7 +124,7 @@ def signed_settings(path: Path) -> None:
     """Read them as the server does that is to load the model."""
     listed = (oms.Resource(settings.FILE_NAME, b"x" * 32), oms.Resource("model.joblib", b"y" * 32))
     verdict = Verdict("accepted", "name", "accepted", "")
-    policy = Policy(signers=(), rules=(), runtimes=(RUNTIME,))
+    policy = Policy(signers=(), rules=(), mlserver=MLServerRules((RUNTIME,), ("name",)))
     settings.read(Snapshot(path.parent, verdict, oms.Manifest(listed)), policy)
 
 

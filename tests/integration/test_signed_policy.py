@@ -139,7 +139,7 @@ def test_a_server_starts_only_with_the_signed_policy(bench, tmp_path):
     (bench / "etc").mkdir()
     for name in ("policy.toml", "policy.toml.sigstore.json", "operator.pub", "release.pub"):
         (bench / name).rename(bench / "etc" / name)
-    assert checked(policy_signer="operator.pub").policy.rules
+    assert checked(policy_signer="operator.pub").policy.rules.policy.rules
     with pytest.raises(UsageError, match="no-trust-root"):
         checked(policy_signer="identity=a@x,issuer=https://i")
     with pytest.raises(Unverified, match="policy-not-signed"):

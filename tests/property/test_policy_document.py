@@ -22,9 +22,12 @@ from modelseal.policy import document, printed, schema
 from modelseal.policy.patterns import Glob, Regex
 from modelseal.policy.rules import (
     MODES,
+    ON_REFUSED_RELOAD,
+    ON_REVOKED,
     ROLLBACK,
     SYMLINKS,
     LogRules,
+    MLServerRules,
     Policy,
     Revocation,
     Rule,
@@ -113,7 +116,12 @@ def policies(draw):
         signers=signers,
         rules=tuple(draw(st.lists(rule, max_size=2))),
         revoked=tuple(draw(st.lists(revocation, max_size=2))),
-        runtimes=draw(MAYBE_STRINGS),
+        mlserver=MLServerRules(
+            draw(MAYBE_STRINGS),
+            draw(MAYBE_STRINGS),
+            draw(st.sampled_from(ON_REVOKED)),
+            draw(st.sampled_from(ON_REFUSED_RELOAD)),
+        ),
         allow_holes=draw(MAYBE_STRINGS),
         trust_root=draw(st.none() | st.just(Path("/etc/x y/\N{SNOWMAN}.json"))),
         verifier=draw(st.sampled_from(CHECKS if only_identities else CHECKS[:1])),

@@ -48,11 +48,14 @@ def admit(
     verifier: Verifier,
     store: Path,
     *,
+    name: str | None = None,
     bundle: Path | None = None,
     unchanged: bool = False,
     progress: Progress | None = None,
 ) -> Snapshot:
     """Return the snapshot of the folder or file `model`, whose bytes are the ones signed.
+
+    Rules know it by `name`, which is that of the folder or file if none is given.
 
     The signer is judged by the bundle at hand before anything is copied, also when the store has
     the digest already. Bytes are hashed on their way into the store, so nobody can change them
@@ -68,7 +71,7 @@ def admit(
     model = Path(os.path.abspath(model))  # noqa: PTH100 - "." has no name, and a link must stay one
     copy = _Copy(stores.prepare(store), policy.store, progress, unchanged=unchanged)
     upkeep.tidy(copy.store)
-    name = names.text(model.name)
+    name = names.text(model.name) if name is None else name
     newest = history.newest(copy.store, name)
     verdict = judge(model, name, policy, verifier, copy.compare, bundle=bundle, newest=newest)
     verdict.raise_for_refusal()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from modelseal.admission.admit import admit
 from modelseal.admission.load import temporary_store
 from modelseal.errors import PolicyRefused, Unverified, UsageError, shown
-from modelseal.files import read_untrusted
+from modelseal.files import read_trusted
 from modelseal.policy import document
 from modelseal.policy.rules import Policy
 from modelseal.policy.signers import AcceptedIdentity, AcceptedKey
@@ -22,6 +22,7 @@ from modelseal.trust import keys
 from modelseal.verification.verifier import Verifier
 
 if TYPE_CHECKING:
+    from modelseal.policy.document import ReadFile
     from modelseal.policy.signers import AcceptedSigner
     from modelseal.trust.choice import Trust
 
@@ -29,10 +30,11 @@ _NAME = "expected"
 _IDENTITY, _ISSUER = "identity=", ",issuer="
 
 
-def load(path: Path, signer: str, trust: Trust) -> Policy:
+def load(path: Path, signer: str, trust: Trust, read: ReadFile = read_trusted) -> Policy:
     """Return the policy in the file `path`, which `signer` must have signed.
 
-    `signer` is the file of a public key, or "identity=ID,issuer=URL".
+    `signer` is the file of a public key, or "identity=ID,issuer=URL". `read` reads the files that
+    the policy names.
 
     Raises:
         Unverified: it is not signed, or by somebody else, or was changed ("policy-not-signed").
@@ -49,8 +51,8 @@ def load(path: Path, signer: str, trust: Trust) -> Policy:
             message = f"The policy '{shown(str(path))}' is not accepted: {error.message}"
             hint = f"Have it signed by {shown(str(accepted))}: modelseal sign POLICY. {error.hint}"
             raise Unverified("policy-not-signed", message, hint) from error
-        data = read_untrusted(copy, document.LIMIT, "policy")
-    return document.from_bytes(data, path)
+        data = read(copy, document.LIMIT, "policy")  # ours: no link, no pipe
+    return document.from_bytes(data, path, read)
 
 
 def signer_of(text: str) -> AcceptedSigner:

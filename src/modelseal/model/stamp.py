@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from modelseal.errors import FormatError
@@ -17,8 +18,11 @@ if TYPE_CHECKING:
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def of_folder(path: Path) -> bytes:
+def of_folder(path: Path, most: int = tree.MAX_FILES) -> bytes:
     """Return a digest over what the file system says of all that is in the folder.
+
+    With a smaller number of entries than it has, `most`, it is over just so many of them: the
+    folder then costs no more than a small one, and a change elsewhere in it goes unseen.
 
     Two equal stamps mean that nobody without tricks changed the folder in between. Good enough to
     skip work that only informs; never a reason to load bytes that were not hashed. What no model
@@ -29,14 +33,15 @@ def of_folder(path: Path) -> bytes:
         FormatError, UsageError, Undecided: the folder itself cannot be opened; see `tree.folder`.
     """
     with tree.folder(path) as root:
-        return _Stamp(root).taken()
+        return _Stamp(root, most).taken()
 
 
 class _Stamp:
     """One stamp, while it is taken."""
 
-    def __init__(self, root: tree.Root) -> None:
+    def __init__(self, root: tree.Root, most: int) -> None:
         self._root = root
+        self._most = most
         self._hasher = hashlib.sha256()
         self._met = 0
 
@@ -48,14 +53,15 @@ class _Stamp:
         """Add what is in the folder `fd`, which is at `path` below the boundary."""
         try:
             with os.scandir(fd) as entries:
-                # The walk refuses a larger folder, so the rest of it cannot matter.
-                found = sorted(entries, key=lambda entry: entry.name)[: tree.MAX_FILES]
+                # The walk refuses a larger folder than `MAX_FILES`, so the rest cannot matter.
+                few = islice(entries, self._most - self._met)
+                found = sorted(few, key=lambda entry: entry.name)
         except OSError as error:
             self._add("unreadable", error.errno)
             return
         for entry in found:
             self._met += 1
-            if self._met > tree.MAX_FILES:
+            if self._met > self._most:
                 return
             self._add_entry(entry, fd, path, depth)
         self._add("end")  # a file is not the same beside a folder as in it

@@ -30,7 +30,7 @@ from modelseal.formats.strict import as_kind, parse_json
 from modelseal.policy import schema
 from modelseal.policy.patterns import Glob, Regex
 from modelseal.policy.reading import HINT, Reader
-from modelseal.policy.rules import LogRules, Policy, Revocation, Rule, StoreRules
+from modelseal.policy.rules import LogRules, MLServerRules, Policy, Revocation, Rule, StoreRules
 from modelseal.policy.signers import AcceptedAuthority, AcceptedIdentity, AcceptedKey
 from modelseal.policy.workflows import ISSUERS, PLATFORMS, Workflow
 from modelseal.trust import keys, signature
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
     from modelseal.policy.reading import Place
     from modelseal.policy.signers import AcceptedSigner
+
+    ReadFile = Callable[[Path, int, str], bytes]  # as `files.read_trusted`
 
 LIMIT = 1024 * 1024  # bytes
 _PEM = "-----BEGIN "
@@ -57,22 +59,22 @@ _KEY = ("public_key", "logged")
 _CERTIFICATE = ("certificate_chain", "certificate_subject", "logged")
 
 
-def load(path: Path) -> Policy:
-    """Return the policy in the file `path`.
+def load(path: Path, read: ReadFile = read_trusted) -> Policy:
+    """Return the policy in the file `path`; `read` reads it, and each file that it names.
 
     Raises:
         UsageError, FormatError, Undecided: missing, not a policy, unreadable; also of a file that
             the policy names.
     """
-    return from_bytes(read_trusted(path, LIMIT, "policy"), path)
+    return from_bytes(read(path, LIMIT, "policy"), path, read)
 
 
-def from_bytes(data: bytes, path: Path) -> Policy:
+def from_bytes(data: bytes, path: Path, read: ReadFile = read_trusted) -> Policy:
     """Return the policy in `data`, which was read from the file `path`; otherwise as `load`."""
     # What a policy names lies beside the file itself, not beside a link to it.
     folder = Path(os.path.realpath(path)).parent
     try:
-        return parse(data.decode(), folder, digest=f"sha256:{sha256(data).hexdigest()}")
+        return parse(data.decode(), folder, read, digest=f"sha256:{sha256(data).hexdigest()}")
     except UnicodeDecodeError as error:
         message = f"'{shown(str(path))}': The policy is not UTF-8."
         raise FormatError("bad-policy", message, HINT) from error
@@ -81,7 +83,7 @@ def from_bytes(data: bytes, path: Path) -> Policy:
         raise type(error)(error.code, message, error.hint) from error
 
 
-def parse(text: str, folder: Path, *, digest: str = "") -> Policy:
+def parse(text: str, folder: Path, read: ReadFile = read_trusted, *, digest: str = "") -> Policy:
     """Return the policy in `text`; paths in it are relative to `folder`.
 
     Raises:
@@ -90,7 +92,7 @@ def parse(text: str, folder: Path, *, digest: str = "") -> Policy:
     """
     is_json = text.lstrip()[:1] == "{"  # no TOML begins like that
     document = _parse_json(text) if is_json else _parse_toml(text)
-    return _Builder(Reader(text), folder).policy(document, digest)
+    return _Builder(Reader(text), folder, read).policy(document, digest)
 
 
 def _parse_toml(text: str) -> dict[str, Any]:
@@ -114,8 +116,9 @@ def _parse_json(text: str) -> dict[str, Any]:
 class _Builder:
     """Makes the values of the tables of a document."""
 
-    def __init__(self, reader: Reader, folder: Path) -> None:
+    def __init__(self, reader: Reader, folder: Path, read: ReadFile) -> None:
         self._reader = reader
+        self._read_file = read
         self._folder = folder
 
     def policy(self, document: dict[str, Any], digest: str) -> Policy:
@@ -133,7 +136,7 @@ class _Builder:
         rules, revoked = self._each(Rule, found, "rule"), self._each(Revocation, found, "revoked")
         return self._made(
             (), None, Policy, signers=signers, rules=rules, revoked=revoked,
-            runtimes=found.get("mlserver", {}).get("runtimes", ()),
+            mlserver=MLServerRules(**found.get("mlserver", {})),
             trust_root=self._folder / trust["root"] if "root" in trust else None,
             verifier=trust.get("verifier", "modelseal"),
             store=StoreRules(**found.get("store", {})), log=self._log(found.get("log")),
@@ -220,7 +223,7 @@ class _Builder:
         value: str = table[key]
         pem = value.encode()
         if not value.lstrip().startswith(_PEM):
-            pem = read_trusted(self._folder / value, keys.LIMIT, key.replace("_", " "))
+            pem = self._read_file(self._folder / value, keys.LIMIT, key.replace("_", " "))
         try:
             return parse(pem)
         except FormatError as error:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelseal.policy.patterns import Glob, Regex
 from modelseal.policy.reading import SIZES
-from modelseal.policy.schema import LOG, REVOKED, RULE, STORE, VERSION
+from modelseal.policy.schema import LOG, MLSERVER, REVOKED, RULE, STORE, VERSION
 from modelseal.policy.signers import AcceptedIdentity, AcceptedKey
 from modelseal.policy.workflows import CLAIMS
 from modelseal.trust import keys
@@ -22,7 +22,14 @@ from modelseal.trust import keys
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from modelseal.policy.rules import LogRules, Policy, Revocation, Rule, StoreRules
+    from modelseal.policy.rules import (
+        LogRules,
+        MLServerRules,
+        Policy,
+        Revocation,
+        Rule,
+        StoreRules,
+    )
     from modelseal.policy.schema import Key
     from modelseal.policy.signers import AcceptedAuthority, AcceptedSigner
     from modelseal.policy.workflows import Workflow
@@ -63,8 +70,9 @@ def _tables(policy: Policy) -> dict[str, Any]:
         found["store"] = store
     if policy.log is not None:
         found["log"] = _fields(policy.log, LOG)
-    if policy.runtimes:
-        found["mlserver"] = {"runtimes": list(policy.runtimes)}
+    mlserver = _fields(policy.mlserver, MLSERVER)
+    if mlserver:
+        found["mlserver"] = mlserver
     if policy.allow_holes:
         found["exec"] = {"allow_holes": list(policy.allow_holes)}
     return found
@@ -80,7 +88,7 @@ def _trust(policy: Policy) -> dict[str, Any]:
 
 
 def _fields(
-    value: Rule | Revocation | StoreRules | LogRules, names: Mapping[str, Key]
+    value: Rule | Revocation | StoreRules | LogRules | MLServerRules, names: Mapping[str, Key]
 ) -> dict[str, Any]:
     """Return the fields that differ from what they are by default."""
     found = {}

@@ -26,10 +26,14 @@ if TYPE_CHECKING:
 Mode = Literal["enforce", "warn"]
 Symlinks = Literal["signed", "deny", "allow"]
 Rollback = Literal["allow", "deny"]
+OnRevoked = Literal["unload", "report"]
+OnRefusedReload = Literal["keep", "unload"]
 
 MODES: tuple[Mode, ...] = ("enforce", "warn")
 SYMLINKS: tuple[Symlinks, ...] = ("signed", "deny", "allow")
 ROLLBACK: tuple[Rollback, ...] = ("allow", "deny")
+ON_REVOKED: tuple[OnRevoked, ...] = ("unload", "report")
+ON_REFUSED_RELOAD: tuple[OnRefusedReload, ...] = ("keep", "unload")
 
 EXPECTED = "expected"  # what `Policy.for_signer` calls its one signer
 
@@ -210,11 +214,30 @@ def version_digests(signature: Authentic) -> frozenset[str]:
     return frozenset(found)
 
 
+class MLServerRules(NamedTuple):
+    """What holds in MLServer only.
+
+    - `runtimes`: the import paths that signed settings may name.
+    - `model_code`: globs over the names of models whose signed folder may bring its own runtime.
+    - `on_revoked`: "unload" a loaded model that is no longer accepted, or only "report" it.
+    - `on_refused_reload`: "keep" the loaded copy when its reload is refused, or "unload" it.
+    """
+
+    runtimes: tuple[str, ...] = ()
+    model_code: tuple[str, ...] = ()
+    on_revoked: OnRevoked = "unload"
+    on_refused_reload: OnRefusedReload = "keep"
+
+    def allows_code_of(self, model: str) -> bool:
+        """Return whether `model` may bring its own runtime."""
+        return any(fnmatchcase(model, pattern) for pattern in self.model_code)
+
+
 class _Policy(NamedTuple):
     signers: tuple[AcceptedSigner, ...]
     rules: tuple[Rule, ...]
     revoked: tuple[Revocation, ...] = ()
-    runtimes: tuple[str, ...] = ()
+    mlserver: MLServerRules = MLServerRules()
     trust_root: Path | None = None
     verifier: Checks = "modelseal"
     store: StoreRules = StoreRules()
@@ -225,11 +248,11 @@ class _Policy(NamedTuple):
 class Policy(_Policy):
     """Rules in order, the first that covers a model decides; a model without a rule is refused.
 
-    `runtimes` are the import paths that a server may run; `trust_root` is the file of the trusted
-    root to believe, when the policy names one; `verifier` says whose checks of a signature count;
-    `allow_holes` names the known holes of servers that a command of `modelseal exec` may open;
-    `store` and `log` are for servers. `digest` is "sha256:HEX" of the file that it was read from,
-    if it was; two policies that say the same are equal whatever they were read from.
+    `trust_root` is the file of the trusted root to believe, when the policy names one; `verifier`
+    says whose checks of a signature count; `allow_holes` names the known holes of servers that a
+    command of `modelseal exec` may open; `mlserver`, `store` and `log` are for servers. `digest` is
+    "sha256:HEX" of the file that it was read from, if it was; two policies that say the same are
+    equal whatever they were read from.
 
     Raises:
         UsageError: a part of it makes no sense, or the parts do not go together.
@@ -243,7 +266,7 @@ class Policy(_Policy):
         signers: tuple[AcceptedSigner, ...],
         rules: tuple[Rule, ...],
         revoked: tuple[Revocation, ...] = (),
-        runtimes: tuple[str, ...] = (),
+        mlserver: MLServerRules = MLServerRules(),  # noqa: B008 - immutable
         trust_root: Path | None = None,
         verifier: Checks = "modelseal",
         store: StoreRules = StoreRules(),  # noqa: B008 - it is a constant
@@ -253,7 +276,7 @@ class Policy(_Policy):
     ) -> Self:
         """Return the policy, checked."""
         self = super().__new__(
-            cls, signers, rules, revoked, runtimes, trust_root, verifier, store, log, allow_holes
+            cls, signers, rules, revoked, mlserver, trust_root, verifier, store, log, allow_holes
         )
         self.digest = digest
         self._check()

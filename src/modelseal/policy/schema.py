@@ -11,7 +11,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from modelseal.model.content import FORMATS
-from modelseal.policy.rules import MODES, ROLLBACK, SYMLINKS
+from modelseal.policy.rules import (
+    MODES,
+    ON_REFUSED_RELOAD,
+    ON_REVOKED,
+    ROLLBACK,
+    SYMLINKS,
+)
 from modelseal.verification.believed import CHECKS
 
 if TYPE_CHECKING:
@@ -152,6 +158,27 @@ LOG: dict[str, Key] = {
     "keep_days": Key("integer", "How long decisions are kept. Default: 184, six months."),
 }
 
+MLSERVER: dict[str, Key] = {
+    "runtimes": Key("texts", "The runtimes that signed settings may name."),
+    "model_code": Key(
+        "texts",
+        "Globs over the names of models that may bring a runtime in their signed folder. Whoever "
+        "signs such a model runs code in the server.",
+    ),
+    "on_revoked": Key(
+        "text",
+        "A loaded model that the policy no longer accepts: `unload` it (default), or only "
+        "`report` it.",
+        choices=ON_REVOKED,
+    ),
+    "on_refused_reload": Key(
+        "text",
+        "When the reload of a loaded model is refused: `keep` the accepted copy (default), or "
+        "`unload` it.",
+        choices=ON_REFUSED_RELOAD,
+    ),
+}
+
 DOCUMENT: dict[str, Key] = {
     "version": Key("integer", "The version of this format.", required=True, choices=(VERSION,)),
     "default": Key(
@@ -173,9 +200,7 @@ DOCUMENT: dict[str, Key] = {
     "mlserver": Key(
         "table",
         "For MLServer.",
-        table={
-            "runtimes": Key("texts", "The runtimes that signed settings may name.", required=True)
-        },
+        table=MLSERVER,
     ),
     "exec": Key(
         "table",

@@ -27,8 +27,10 @@ _WHAT = "model-settings.json"
 _ENVIRONMENT = ("environment_path", "environment_tarball")
 
 
-def read(snapshot: Snapshot, policy: Policy) -> dict[str, Any]:
+def read(snapshot: Snapshot, policy: Policy, version: str | None = None) -> dict[str, Any]:
     """Return the signed settings of the model, with `parameters.uri` inside the snapshot.
+
+    With a `version`, that of the model's folder, they must be the settings of this version.
 
     Raises:
         FormatError: not settings. PolicyRefused: settings that the policy does not let through.
@@ -43,6 +45,7 @@ def read(snapshot: Snapshot, policy: Policy) -> dict[str, Any]:
     settings = dict(as_kind(parse_json(data, what=_WHAT, limit=LIMIT), dict, what=_WHAT))
     parameters = dict(optional(settings, "parameters", dict, what=_WHAT) or {})
     _check_name(settings, snapshot)
+    _check_version(parameters, snapshot, version)
     _check_runtime(settings, snapshot, policy)
     for key in _ENVIRONMENT:
         if parameters.get(key) is not None:
@@ -60,15 +63,44 @@ def _check_name(settings: dict[str, Any], snapshot: Snapshot) -> None:
         raise _refused(snapshot, "name-missing", message, "Add the name, then sign again.")
     if name != snapshot.verdict.model:
         message = (
-            f"The folder is named '{shown(snapshot.verdict.model)}', "
+            f"The folder is that of the model '{shown(snapshot.verdict.model)}', "
             f"but what was signed is the model '{shown(name)}'."
         )
         raise _refused(snapshot, "name-mismatch", message, "A model is served under its own name.")
 
 
+def _check_version(parameters: dict[str, Any], snapshot: Snapshot, version: str | None) -> None:
+    """Bind the signature to the version, else an old one could be put in the newest one's place."""
+    if version is None:
+        return
+    signed = optional(parameters, "version", str, what=_WHAT)
+    if signed != version:
+        what = f"has the version '{shown(signed)}'" if signed else "has no version"
+        message = f"The folder is that of version '{shown(version)}', what was signed {what}."
+        hint = "Put parameters.version into the settings, as the folder is named, then sign again."
+        raise _refused(snapshot, "version-mismatch", message, hint)
+
+
+def brings_code(settings: dict[str, Any], snapshot: Snapshot, policy: Policy) -> bool:
+    """Return whether the runtime is the model's own: a module in its signed folder."""
+    runtime = optional(settings, "implementation", str, what=_WHAT) or ""
+    return runtime not in policy.mlserver.runtimes and _is_own_code(runtime, snapshot, policy)
+
+
+def _is_own_code(runtime: str, snapshot: Snapshot, policy: Policy) -> bool:
+    module, dot, _ = runtime.partition(".")
+    if not dot or not module.isidentifier():
+        return False
+    if not policy.mlserver.allows_code_of(snapshot.verdict.model):
+        return False
+    signed = {resource.name for resource in snapshot.manifest.resources}
+    return bool(signed & {f"{module}.py", f"{module}/__init__.py"})
+
+
 def _check_runtime(settings: dict[str, Any], snapshot: Snapshot, policy: Policy) -> None:
     runtime = optional(settings, "implementation", str, what=_WHAT) or ""
-    if runtime not in policy.runtimes:
+    allowed = runtime in policy.mlserver.runtimes or _is_own_code(runtime, snapshot, policy)
+    if not allowed:
         message = f"The policy does not allow the runtime '{shown(runtime)}'."
         hint = "Add it to runtimes in [mlserver] of the policy, if its code is yours to run."
         raise _refused(snapshot, "runtime-not-allowed", message, hint)

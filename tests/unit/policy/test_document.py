@@ -7,7 +7,7 @@ import pytest
 
 from modelseal.errors import FormatError, UsageError
 from modelseal.policy import document
-from modelseal.policy.rules import Policy, Rule
+from modelseal.policy.rules import MLServerRules, Policy, Rule
 from modelseal.policy.signers import AcceptedIdentity
 
 TEXT = """\
@@ -39,7 +39,7 @@ def test_the_document_of_the_issue():
             Rule(models=("digits-*",), signers=("release",)),
             Rule(models=("*",), signers=("release",)),
         ),
-        runtimes=("mlserver_sklearn.SKLearnModel",),
+        mlserver=MLServerRules(("mlserver_sklearn.SKLearnModel",)),
         allow_holes=("triton-model-control",),
         trust_root=Path("/etc/ms/trusted_root.json"),
     )

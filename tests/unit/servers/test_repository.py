@@ -8,12 +8,12 @@ import inspect
 
 import pytest
 from in_store import snapshots
-from mlserver.handlers import ModelRepositoryHandlers
+from mlserver.handlers import DataPlane, ModelRepositoryHandlers
 from mlserver.registry import MultiModelRegistry
 from mlserver.types import RepositoryIndexRequest
 
 from modelseal.errors import Undecided
-from modelseal.servers.mlserver import VerifiedModelRepository, index, repository
+from modelseal.servers.mlserver import VerifiedModelRepository, admissions, hooks
 from modelseal.servers.mlserver.refusal import Refused, refused
 
 
@@ -32,15 +32,15 @@ def served(own):
 
 
 @pytest.fixture
-def admissions(monkeypatch):
+def admitted(monkeypatch):
     """Count the admissions that really happen."""
-    real, names = repository.admit, []
+    real, names = admissions.admit, []
 
     def admit(model, *args, **more):
         names.append(model.name)
         return real(model, *args, **more)
 
-    monkeypatch.setattr(repository, "admit", admit)
+    monkeypatch.setattr(admissions, "admit", admit)
     return names
 
 
@@ -75,8 +75,12 @@ def test_index_explains_and_startup_leaves_out(own, served):
     assert _index(served, ready=True) == {}
 
 
-def test_mlserver_still_has_what_the_reasons_hang_on():
-    assert inspect.iscoroutinefunction(ModelRepositoryHandlers.index)
+def test_mlserver_still_has_what_we_hang_on():
+    hooked = ((ModelRepositoryHandlers, "index"), (ModelRepositoryHandlers, "load"))
+    for owner, name in (*hooked, (DataPlane, "metadata"), (MultiModelRegistry, "unload_version")):
+        assert inspect.iscoroutinefunction(getattr(owner, name))
+    parameters = inspect.signature(inspect.unwrap(ModelRepositoryHandlers.__init__)).parameters
+    assert list(parameters) == ["self", "repository", "model_registry"]
 
 
 def test_without_it_refused_models_are_left_out(own, served, monkeypatch):
@@ -84,23 +88,23 @@ def test_without_it_refused_models_are_left_out(own, served, monkeypatch):
     plain = inspect.unwrap(ModelRepositoryHandlers.index)
     monkeypatch.setattr(ModelRepositoryHandlers, "index", plain)
     assert _index(served) == {}
-    index.explain()
+    hooks.install()
     assert "unsigned" in _index(served)
 
 
-def test_listing_does_not_admit_an_unchanged_folder_again(own, served, admissions):
+def test_listing_does_not_admit_an_unchanged_folder_again(own, served, admitted):
     folder = own.signed("accepted")
     bad = own.signed("refused")
     (bad / "model.joblib").write_bytes(b"other")
     for _ in range(3):
         _index(served)
-    assert sorted(admissions) == ["accepted", "refused"]
+    assert sorted(admitted) == ["accepted", "refused"]
     (folder / "model.joblib").touch()
     _index(served)
-    assert sorted(admissions) == ["accepted", "accepted", "refused"]
+    assert sorted(admitted) == ["accepted", "accepted", "refused"]
 
 
-def test_a_folder_that_no_model_can_be_is_refused_once(own, served, admissions, caplog):
+def test_a_folder_that_no_model_can_be_is_refused_once(own, served, admitted, caplog):
     folder = own.signed("linked")
     (folder / "link").symlink_to("/etc/passwd")
     own.signed("behind").rename(own.folder / "elsewhere")
@@ -109,18 +113,18 @@ def test_a_folder_that_no_model_can_be_is_refused_once(own, served, admissions, 
         reasons = _index(served)
         assert reasons["linked"].endswith("[symlink]")
         assert reasons["behind"].endswith("[symlink]")
-    assert admissions == ["linked"]
+    assert admitted == ["linked"]
     assert len([one for one in caplog.records if "refused" in one.getMessage()]) == 2
 
     (folder / "link").unlink()
     assert _index(served)["linked"] == ""
 
 
-def test_loading_always_admits(own, served, admissions):
+def test_loading_always_admits(own, served, admitted):
     own.signed("loaded")
     for _ in range(2):
         asyncio.run(served.find("loaded"))
-    assert admissions == ["loaded", "loaded"]
+    assert admitted == ["loaded", "loaded"]
 
 
 def test_loading_and_listing_at_once_copy_once(own, served):
@@ -176,7 +180,7 @@ def test_a_fault_of_ours_is_a_500_without_details(own, served, monkeypatch):
     def broken(*_, **__):
         raise RuntimeError("/secret/path")
 
-    monkeypatch.setattr(repository, "admit", broken)
+    monkeypatch.setattr(admissions, "admit", broken)
     with pytest.raises(Refused) as no:
         asyncio.run(served.find("fine"))
     assert no.value.status_code == 500
@@ -201,16 +205,6 @@ def test_what_is_wrong_at_the_start_ends_the_process_with_a_sentence(own, argume
     places = {"models": "../models", "policy": "policy.toml", "store": "../store", **arguments}
     with pytest.raises(SystemExit, match=rf"\[{code}\]"):
         VerifiedModelRepository(str(own.config), **places)
-
-
-@pytest.mark.parametrize("file", ["model.sig", "model-settings.json"])
-def test_a_model_in_place_of_the_models_folder(own, file):
-    folder = own.signed("digits")
-    (folder / "assets").mkdir()
-    for path in set(folder.iterdir()) - {folder / file, folder / "assets"}:
-        path.unlink()
-    with pytest.raises(SystemExit, match=r"has '.*', and no folder in it is a model.*\[models-is"):
-        VerifiedModelRepository(str(own.config), "../models/digits", "policy.toml", "../store")
 
 
 def test_a_folder_without_models_is_told(served, caplog):

@@ -4,48 +4,37 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import multiprocessing
 import os
-import stat
 import sys
-from dataclasses import dataclass
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from mlserver.model import MLModel
 from mlserver.repository import ModelRepository
-from pydantic import ValidationError
 
-from modelseal.admission.admit import admit
 from modelseal.arguments import check_not_empty
 from modelseal.errors import FormatError, ModelSealError, shown
-from modelseal.model import names, stamp
-from modelseal.model.tree import LOST_AND_FOUND
-from modelseal.servers import settings as signed_settings
 from modelseal.servers import start
-from modelseal.servers.mlserver import index
-from modelseal.servers.mlserver.refusal import Refused, described, not_found, refused, unlistable
+from modelseal.servers.mlserver import hooks
+from modelseal.servers.mlserver.admissions import Admissions, logger
+from modelseal.servers.mlserver.guard import Guard
+from modelseal.servers.mlserver.refusal import Refused, not_found, refused, unlistable
 from modelseal.servers.mlserver.settings import check_environment, made
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
 
+    from mlserver.registry import MultiModelRegistry
     from mlserver.settings import ModelSettings
 
-    from modelseal.admission.leases import Lease
+    from modelseal.policy.rules import MLServerRules
+    from modelseal.servers.folders import ModelFolder
 
-logger = logging.getLogger("mlserver.modelseal")  # with MLServer's own handlers and format
-
-_MAX_NAME = 255  # bytes; NAME_MAX of Linux
-
-
-@dataclass(frozen=True)
-class _Seen:
-    """How the admission of a folder ended; `stamp` is the folder's, or why it has none."""
-
-    stamp: bytes | str
-    outcome: ModelSettings | Refused
+# Before MLServer starts its workers: a model's own code must not be compiled into its copy.
+os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+sys.dont_write_bytecode = True
 
 
 class RefusedModel(MLModel):  # type: ignore[misc] # mlserver has no types
@@ -102,109 +91,107 @@ class VerifiedModelRepository(ModelRepository):  # type: ignore[misc] # as above
         except ModelSealError as error:
             _give_up(f"modelseal: {error} {error.hint}")
         self._strict_startup = strict_startup
-        self._seen: dict[str, _Seen] = {}
-        # Whoever has a lease keeps the copy from being removed. MLServer may load what it was given
-        # at any time, a worker that starts again does, so all of them are kept.
-        self._leases: dict[Path, Lease | None] = {}
-        self._locks: dict[str, asyncio.Lock] = {}
-        index.explain()
+        self._admissions = Admissions(self._places)
+        self._guard = Guard(self._places)
+        hooks.install()
+
+    def attach(self, registry: MultiModelRegistry) -> None:
+        """Watch over the models that MLServer loads into `registry` (`hooks`)."""
+        self._guard.attach(registry)
+
+    @asynccontextmanager
+    async def loading(self, name: str) -> AsyncIterator[None]:
+        """Surround a load of the model `name` by MLServer (`hooks`).
+
+        Raises:
+            Refused: it was revoked while it was loaded, and is not served.
+        """
+        async with self._guard.lock(name):
+            yield
+            error = await self._guard.judge_loaded(name)
+        if error is not None and self._rules.on_revoked == "unload":
+            raise refused(name, error)
 
     async def list(self) -> Sequence[ModelSettings]:
         """Return the accepted models; while the index is answered, the refused ones too."""
-        reasons = index.reasons.get()
+        reasons = hooks.reasons.get()
         found = []
-        listed = await asyncio.to_thread(self._names)
-        if not listed and reasons is None:
+        folders = await asyncio.to_thread(self._folders)
+        if not folders and reasons is None:
             logger.warning("no models in '%s' yet", shown(str(self._places.models)))
-        for name in listed:
-            try:
-                found.append(await self._admitted(name, listing=True))
-            except Refused as error:
-                if reasons is not None:
-                    reasons[name] = str(error)
-                    found.append(made({"name": name, "implementation": _path_of(RefusedModel)}))
-                elif self._strict_startup:
-                    _give_up(f"modelseal: {error}")
+        for folder in folders:
+            outcome = await self._outcome(folder, listing=True)
+            if not isinstance(outcome, Refused):
+                found.append(outcome)
+            elif reasons is not None:
+                reasons[folder.name, folder.version] = str(outcome)
+                found.append(_stand_in(folder))
+            elif self._strict_startup:
+                _give_up(f"modelseal: {outcome}")
+        if reasons is not None:
+            reasons.update(await self._reported())
         return found
 
     async def find(self, name: str) -> Sequence[ModelSettings]:
-        """Return the settings of the model `name`, admitted just now.
+        """Return the settings of the model `name`, or its versions, admitted just now.
+
+        A version that is refused does not stop the others.
 
         Raises:
-            Refused: no such model, or one that is not accepted.
+            Refused: no such model, or nothing of it is accepted.
         """
-        if not await asyncio.to_thread(self._is_model, name):
+        folders = [one for one in await asyncio.to_thread(self._folders) if one.name == name]
+        if not folders:
             raise not_found(name)
-        return [await self._admitted(name, listing=False)]
+        outcomes = [(one, await self._outcome(one, listing=False)) for one in folders]
+        accepted = [outcome for _, outcome in outcomes if not isinstance(outcome, Refused)]
+        refusals = [(one, outcome) for one, outcome in outcomes if isinstance(outcome, Refused)]
+        kept = [await self._refused_reload(one) for one, _ in refusals]
+        if not accepted:
+            raise refusals[0][1]
+        return [*accepted, *(one for one in kept if one is not None)]
 
-    def _names(self) -> Sequence[str]:
+    async def _refused_reload(self, folder: ModelFolder) -> ModelSettings | None:
+        """Return the settings of the loaded copy, if there is one to be kept; else unload it."""
+        model = await self._guard.find(folder.name, folder.version)
+        if model is None:
+            return None
+        if self._rules.on_refused_reload == "unload":
+            await self._guard.unload(model)
+            return None
+        return model.settings
+
+    async def _reported(self) -> dict[tuple[str, str | None], str]:
+        """Return why loaded models that the policy only reports are no longer accepted."""
+        return {
+            (model.name, model.version): str(refused(model.name, error))
+            for model, error in await self._guard.objections()
+        }
+
+    async def _outcome(self, folder: ModelFolder, *, listing: bool) -> ModelSettings | Refused:
+        return await asyncio.to_thread(self._admissions.outcome, folder, listing=listing)
+
+    def _folders(self) -> Sequence[ModelFolder]:
         try:
-            found = sorted(os.listdir(self._places.models))  # noqa: PTH208 - names are wanted
+            return self._admissions.folders()
         except OSError as error:
             logger.exception("the models folder cannot be listed")
             raise unlistable() from error
-        # As in a manifest. A name that is not UTF-8 is not printable, so it is no model's.
-        listed = map(names.text, found)
-        return [name for name in listed if self._is_model(name)]
 
-    def _is_model(self, name: str) -> bool:
-        """Return whether `name` is a folder in `models`, or a link, which is then refused."""
-        plain = name.isprintable() and "/" not in name and not name.startswith(".")
-        if not name or not plain or len(name.encode()) > _MAX_NAME or name == LOST_AND_FOUND:
-            return False
-        try:
-            mode = self._path(name).lstat().st_mode
-        except OSError:
-            return False
-        return stat.S_ISDIR(mode) or stat.S_ISLNK(mode)
+    @property
+    def _rules(self) -> MLServerRules:
+        return self._places.policy.rules.policy.mlserver
 
-    async def _admitted(self, name: str, *, listing: bool) -> ModelSettings:
-        async with self._locks.setdefault(name, asyncio.Lock()):
-            outcome = await asyncio.to_thread(self._outcome, name, listing=listing)
-        if isinstance(outcome, Refused):
-            raise outcome
-        return outcome
 
-    def _outcome(self, name: str, *, listing: bool) -> ModelSettings | Refused:
-        """Admit the model, in a thread; a listing may reuse what is known of the folder."""
-        failed: ModelSealError | None = None
-        found: bytes | str
-        try:
-            found = stamp.of_folder(self._path(name))
-        except ModelSealError as error:
-            found, failed = str(error), error
-        seen = self._seen.get(name)
-        same = seen is not None and seen.stamp == found
-        if seen is not None and same and listing:
-            return seen.outcome
-        known = seen is not None and same and not isinstance(seen.outcome, Refused)
-        outcome = _said(name, failed) if failed else self._tried(name, unchanged=known)
-        self._seen[name] = _Seen(found, outcome)
-        return outcome
-
-    def _tried(self, name: str, *, unchanged: bool) -> ModelSettings | Refused:
-        try:
-            return self._admit(name, unchanged=unchanged)
-        except Exception as error:  # noqa: BLE001 - a server answers, whatever a model makes happen
-            return _said(name, error)
-
-    def _path(self, name: str) -> Path:
-        return self._places.models / names.to_disk(name)
-
-    def _admit(self, name: str, *, unchanged: bool) -> ModelSettings:
-        places = self._places
-        model = self._path(name)
-        snapshot = admit(model, places.policy, places.verifier, places.store, unchanged=unchanged)
-        signed = signed_settings.read(snapshot, places.policy)
-        self._leases[snapshot.path] = snapshot.lease
-        try:
-            settings = made(signed)
-        except ValidationError as error:
-            what = shown(str(error.errors()[0]["loc"]))
-            message = f"The signed model-settings.json has a value that MLServer refuses: {what}."
-            raise FormatError("bad-settings", message) from error
-        logger.info("accepted: %s: %s", shown(name), snapshot.verdict.message)
-        return settings
+def _stand_in(folder: ModelFolder) -> ModelSettings:
+    """Return what stands for a refused model in the index."""
+    return made(
+        {
+            "name": folder.name,
+            "implementation": _path_of(RefusedModel),
+            "parameters": {"version": folder.version},
+        }
+    )
 
 
 def _give_up(message: str) -> NoReturn:
@@ -217,16 +204,6 @@ def _give_up(message: str) -> NoReturn:
     for worker in workers:
         worker.kill()
     os._exit(1)
-
-
-def _said(name: str, error: Exception) -> Refused:
-    """Return the answer to `error`, having logged it."""
-    text = described(name, error)
-    if isinstance(error, ModelSealError):
-        logger.warning("refused: %s", text)
-    else:
-        logger.error("refused: %s", text, exc_info=error)
-    return refused(name, error)
 
 
 def _path_of(kind: type) -> str:

@@ -15,7 +15,7 @@ from pydantic import ImportString, TypeAdapter
 from modelseal.admission.admit import admit
 from modelseal.errors import ModelSealError, UsageError, shown
 from modelseal.servers.mlserver.refusal import refused
-from modelseal.servers.start import read_policy, verifier_of
+from modelseal.servers.policy_file import PolicyFile, read_policy, verifier_of
 
 if TYPE_CHECKING:
     from mlserver.model import MLModel
@@ -60,7 +60,7 @@ class VerifiedModel:
         try:
             extra = (settings.parameters and settings.parameters.extra) or {}
             name = extra.get("runtime")
-            if not isinstance(name, str) or name not in _policy().runtimes:
+            if not isinstance(name, str) or name not in _policy().mlserver.runtimes:
                 message = f"The policy does not allow the runtime '{shown(str(name))}'."
                 raise UsageError("runtime-not-allowed", message)
         except ModelSealError as error:
@@ -101,7 +101,8 @@ def _snapshot(model: Path) -> Snapshot:
 
 def _policy() -> Policy:
     signer, root = os.environ.get(POLICY_SIGNER), os.environ.get(POLICY_TRUSTED_ROOT)
-    return read_policy(Path(), Path(_variable(POLICY)), signer, root)
+    trusted_root = None if root is None else Path(root)
+    return read_policy(PolicyFile(Path(_variable(POLICY)), signer, trusted_root))
 
 
 def _variable(name: str) -> str:

@@ -6,6 +6,9 @@ By itself MLServer fills what is missing from MLSERVER_MODEL_* variables and a `
 
 from __future__ import annotations
 
+import sys
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlserver.settings import ModelParameters, ModelSettings
@@ -36,14 +39,17 @@ class _Parameters(_SignedOnly, ModelParameters):  # type: ignore[misc] # mlserve
     pass
 
 
-class _Settings(_SignedOnly, ModelSettings):  # type: ignore[misc] # as above
-    pass
+class AdmittedSettings(_SignedOnly, ModelSettings):  # type: ignore[misc] # as above
+    """Settings that were made here; `_admitted` says how the model came to be accepted."""
+
+    _admitted: object = None
 
 
-def made(values: dict[str, Any]) -> ModelSettings:
+def made(values: dict[str, Any], source: Path | None = None) -> AdmittedSettings:
     """Return the settings with these values.
 
-    Their source stays unset: with one, MLServer puts the model's folder first on the import path.
+    With a `source`, the file of the settings, MLServer puts the folder of that first on the import
+    path while it imports the runtime: for a model that may bring its own, and for no other.
 
     Raises:
         pydantic.ValidationError: a value of the wrong type.
@@ -57,7 +63,26 @@ def made(values: dict[str, Any]) -> ModelSettings:
     # Parameters may have any name, but these are orders to pydantic-settings: to read the command
     # line, which ends the process over a word that it does not know, or a file.
     allowed = {name: value for name, value in parameters.items() if not name.startswith("_")}
-    return _Settings(**plain, parameters=_Parameters(**allowed))
+    settings = AdmittedSettings(**plain, parameters=_Parameters(**allowed))
+    settings._source = None if source is None else str(source)  # noqa: SLF001 - MLServer's way
+    return settings
+
+
+def check_not_installed(runtime: str, store: Path) -> None:
+    """Check that a runtime that a model brings does not hide a module of the server.
+
+    Raises:
+        FormatError: its module has the name of one that can be imported already.
+    """
+    module = runtime.partition(".")[0]
+    loaded = sys.modules.get(module)
+    spec = find_spec(module) if loaded is None else getattr(loaded, "__spec__", None)
+    if loaded is None and spec is None:
+        return
+    if spec is not None and spec.origin and Path(spec.origin).is_relative_to(store):
+        return  # that of an earlier copy
+    message = f"The model's module '{shown(module)}' has the name of one that the server has."
+    raise FormatError("module-not-allowed", message, "Rename the module, then sign again.")
 
 
 def _check_case(names: Iterable[str], known: Container[str]) -> None:
