@@ -32,6 +32,7 @@ COMMANDS = {
     "key": "Make keys to sign with.",
     "policy": "Write, check, explain and test policies.",
     "exec": "Run any server on admitted models only.",
+    "server": "Look at a model server that runs.",
     "inspect": "Show what a signature says, without checking it.",
     "trust": "Choose which instances of Sigstore this machine trusts.",
     "instance": "Run a private Sigstore in one process.",

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
@@ -12,22 +13,27 @@ from pydantic import ValidationError
 
 from modelseal.admission.admit import admit
 from modelseal.admission.recheck import kept_bundles
-from modelseal.errors import FormatError, ModelSealError, shown
+from modelseal.errors import FormatError, ModelSealError, Undecided, UsageError, shown
 from modelseal.model import stamp
 from modelseal.servers import settings as signed_settings
 from modelseal.servers.folders import model_folders
+from modelseal.servers.mlserver.counting import count
 from modelseal.servers.mlserver.refusal import Refused, described, refused
 from modelseal.servers.mlserver.settings import check_not_installed, made
+from modelseal.servers.tracing import span
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from modelseal.admission.admit import Snapshot
     from modelseal.admission.recheck import KeptBundle
+    from modelseal.model.hashing import Progress
+    from modelseal.policy.verdict import Status
     from modelseal.servers.folders import ModelFolder
     from modelseal.servers.mlserver.settings import AdmittedSettings
     from modelseal.servers.policy_file import Rules
     from modelseal.servers.start import Places
+    from modelseal.servers.tracing import Note
 
 logger = logging.getLogger("mlserver.modelseal")  # with MLServer's own handlers and format
 
@@ -93,27 +99,51 @@ class Admissions:
             is_known = seen is not None and seen.full == full
             unchanged = is_known and seen is not None and not isinstance(seen.outcome, Refused)
             outcome: AdmittedSettings | Refused
-            if problem is not None:
-                outcome = _said(folder.name, problem)
-            else:
-                outcome = self._tried(folder, rules, unchanged=unchanged)
+            with span("admit", model=folder.name) as note:
+                outcome = self._counted(folder, rules, problem, note, unchanged=unchanged)
             self._seen[folder.path] = _Seen(quick, full, rules, outcome)
             return outcome
 
-    def _tried(
-        self, folder: ModelFolder, rules: Rules, *, unchanged: bool
+    def _counted(
+        self,
+        folder: ModelFolder,
+        rules: Rules,
+        problem: ModelSealError | None,
+        note: Note,
+        *,
+        unchanged: bool,
     ) -> AdmittedSettings | Refused:
-        try:
-            folder.check()
-            return self._admit(folder, rules, unchanged=unchanged)
-        except Exception as error:  # noqa: BLE001 - a server answers, whatever a model does
-            return _said(folder.name, error)
+        """Admit the model, unless there is a `problem` already; say in metrics how that ended."""
+        began, hashed = time.monotonic(), 0
 
-    def _admit(self, folder: ModelFolder, rules: Rules, *, unchanged: bool) -> AdmittedSettings:
+        def progress(size: int) -> None:
+            nonlocal hashed
+            hashed += size
+
+        outcome: AdmittedSettings | Refused
+        try:
+            if problem is None:
+                folder.check()
+                outcome = self._admit(folder, rules, progress, unchanged=unchanged)
+                verdict, code = "accepted", outcome.admitted.snapshot.verdict.code
+            else:
+                outcome, (verdict, code) = _said(folder.name, problem), _decided(problem)
+        except Exception as error:  # noqa: BLE001 - a server answers, whatever a model does
+            outcome, (verdict, code) = _said(folder.name, error), _decided(error)
+        note("verdict", verdict)
+        note("code", code)
+        seconds = time.monotonic() - began
+        count(lambda to: to.decided(folder.name, verdict, code, seconds=seconds, hashed=hashed))
+        return outcome
+
+    def _admit(
+        self, folder: ModelFolder, rules: Rules, progress: Progress, *, unchanged: bool
+    ) -> AdmittedSettings:
         places, policy = self._places, rules.policy
         snapshot = admit(
-            folder.path, policy, rules.verifier, places.store, name=folder.name, unchanged=unchanged
-        )
+            folder.path, policy, rules.verifier, places.store,
+            name=folder.name, unchanged=unchanged, progress=progress,
+        )  # fmt: skip
         values = signed_settings.read(snapshot, policy, folder.version)
         source = None
         if signed_settings.brings_code(values, snapshot, policy):
@@ -125,7 +155,7 @@ class Admissions:
             what = shown(str(error.errors()[0]["loc"]))
             message = f"The signed model-settings.json has a value that MLServer refuses: {what}."
             raise FormatError("bad-settings", message) from error
-        settings._admitted = Admitted(folder, snapshot, kept_bundles(folder.path), rules)  # noqa: SLF001
+        settings.admitted = Admitted(folder, snapshot, kept_bundles(folder.path), rules)
         logger.info("accepted: %s: %s", shown(folder.name), snapshot.verdict.message)
         return settings
 
@@ -135,6 +165,14 @@ def _stamped(path: Path, most: int | None = None) -> tuple[bytes | str, ModelSea
         return stamp.of_folder(path) if most is None else stamp.of_folder(path, most), None
     except ModelSealError as error:
         return str(error), error
+
+
+def _decided(error: Exception) -> tuple[Status, str]:
+    """Return the verdict that `error` means, and its code."""
+    if not isinstance(error, ModelSealError):
+        return "undecided", "internal"
+    undecided = isinstance(error, Undecided | UsageError)
+    return "undecided" if undecided else "refused", error.code
 
 
 def _said(name: str, error: Exception) -> Refused:

@@ -11,9 +11,11 @@ from weakref import WeakValueDictionary
 
 from mlserver.errors import ModelNotFound
 
+from modelseal.admission import upkeep
 from modelseal.admission.recheck import recheck
 from modelseal.errors import ModelSealError, Undecided, shown
 from modelseal.servers import settings as signed_settings
+from modelseal.servers.mlserver.counting import begin, count
 from modelseal.servers.mlserver.refusal import described
 from modelseal.servers.mlserver.settings import AdmittedSettings
 from modelseal.servers.watch import changes
@@ -30,6 +32,7 @@ logger = logging.getLogger("mlserver.modelseal")
 
 _EVERY = 2.0  # seconds, at the latest, between two looks at the files of the policy
 _AGING = 60.0  # seconds between two looks at a model that can become too old
+_MEASURED_EVERY = 30.0  # seconds between two looks at the size of the store
 _PATIENCE = 5.0  # seconds that a revocation waits for a load of the same model to end
 
 
@@ -47,6 +50,8 @@ class Guard:
 
     def __init__(self, places: Places) -> None:
         self._policy = places.policy
+        self._store = places.store
+        self._measured = float("-inf")
         self._registry: MultiModelRegistry | None = None
         self._judged: dict[int, _Judged] = {}
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -55,6 +60,9 @@ class Guard:
     def attach(self, registry: MultiModelRegistry) -> None:
         """Watch over the models in `registry` from now on."""
         self._registry = registry
+        begin()
+        rules = self._policy.rules
+        count(lambda to: to.policy_in_force(rules.policy, rules.verifier))
         try:
             asyncio.get_running_loop()
         except RuntimeError:  # whoever has no loop has to call `look`
@@ -76,15 +84,32 @@ class Guard:
         """Read the policy again if it was changed, and judge the loaded models by it."""
         known = self._policy.error
         changed = await asyncio.to_thread(self._policy.check)
-        error = self._policy.error
+        error, rules = self._policy.error, self._policy.rules
         if changed:
+            count(lambda to: to.policy_read(usable=True))
+            count(lambda to: to.policy_in_force(rules.policy, rules.verifier))
             digest = self._policy.rules.policy.digest
             logger.info("the policy was changed; in force: %s", digest)
         elif error is not None and error is not known:
+            count(lambda to: to.policy_read(usable=False))
             logger.error(
                 "the policy was changed and cannot be used; the one before stays: %s", error
             )
         await self.judge_loaded()
+        await self._measure()
+
+    async def _measure(self) -> None:
+        """Say in metrics what is loaded, when that expires and, now and then, what is stored."""
+        models = await self.loaded()
+        unaccepted = len(await self.objections())
+        ends = [until for one in models if (until := _admitted(one).snapshot.verdict.until)]
+        count(lambda to: to.models_are(len(models), unaccepted))
+        count(lambda to: to.expires("signature", min(ends, default=None)))
+        if time.monotonic() - self._measured > _MEASURED_EVERY:
+            stored = await asyncio.to_thread(upkeep.listed, self._store)
+            size = sum(one.size for one in stored)
+            count(lambda to: to.store_has(size, len(stored)))
+            self._measured = time.monotonic()
 
     async def judge_loaded(self, name: str | None = None) -> ModelSealError | None:
         """Unload or report the loaded models, or versions of `name`, that are no longer accepted.
@@ -101,7 +126,7 @@ class Guard:
                 continue
             refusal = error
             if self._policy.rules.policy.mlserver.on_revoked == "unload":
-                await self._take_down(model, is_locked=name is not None)
+                await self._take_down(model, error.code, is_locked=name is not None)
         if name is None:
             present = {id(_admitted(model)) for model in models}
             self._judged = {key: one for key, one in self._judged.items() if key in present}
@@ -125,8 +150,8 @@ class Guard:
             (one for one in await self.loaded() if (one.name, one.version) == (name, version)), None
         )
 
-    async def unload(self, model: MLModel) -> None:
-        """Unload one version of a model in all workers; fine if it is gone already."""
+    async def unload(self, model: MLModel, code: str) -> None:
+        """Unload one version of a model in all workers, and say why; fine if it is gone already."""
         if self._registry is None:
             return
         try:
@@ -134,20 +159,21 @@ class Guard:
         except ModelNotFound:
             return
         logger.warning("unloaded: %s", _described(model))
+        count(lambda to: to.model_unloaded(code))
 
-    async def _take_down(self, model: MLModel, *, is_locked: bool) -> None:
+    async def _take_down(self, model: MLModel, code: str, *, is_locked: bool) -> None:
         if is_locked:
-            await self.unload(model)
+            await self.unload(model, code)
             return
         lock = self.lock(model.name)
         try:
             await asyncio.wait_for(lock.acquire(), _PATIENCE)
         except TimeoutError:  # a load that takes long must not keep a revoked model up
-            await self.unload(model)
+            await self.unload(model, code)
             return
         try:
             if any(one is model for one in await self.loaded()):
-                await self.unload(model)
+                await self.unload(model, code)
         finally:
             lock.release()
 
@@ -186,8 +212,8 @@ def _judge(admitted: Admitted, rules: Rules) -> ModelSealError | None:
 
 
 def _admitted(model: MLModel) -> Admitted:
-    found: Admitted = model.settings._admitted  # noqa: SLF001 - ours
-    return found
+    settings: AdmittedSettings = model.settings
+    return settings.admitted
 
 
 def _described(model: MLModel) -> str:

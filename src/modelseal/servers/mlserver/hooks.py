@@ -16,6 +16,8 @@ from mlserver.errors import ModelNotFound
 from mlserver.handlers import DataPlane, ModelRepositoryHandlers
 from mlserver.types import State
 
+from modelseal.servers.status import EXTENSION
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
 
     Reasons = dict[tuple[str, str | None], str]
 
-EXTENSION = "modelseal"  # in the server's metadata, for those who want to know whether it verifies
 _MARK = "_modelseal"
 
 # Set while an index is being answered: `list` of the repository fills in (name, version) -> reason.

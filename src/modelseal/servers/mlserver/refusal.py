@@ -19,16 +19,20 @@ _PATH = re.compile(r"(?<=')/.*?(?='(?!\w))|(?<![\w/:.'])/[^\s'\"]+")
 class Refused(MLServerError):  # type: ignore[misc]  # noqa: N818 - no types; a word of the design
     """A model that is not served: 4xx when it is the model's fault, 500 when it is ours."""
 
+    def __init__(self, text: str, status: HTTPStatus, code: str = "internal") -> None:
+        super().__init__(text, status)
+        self.code = code
+
 
 def not_found(name: str) -> Refused:
     """Return the answer about a name that no model has."""
-    return Refused(f"Model '{shown(name)}' not found", HTTPStatus.NOT_FOUND)
+    return Refused(f"Model '{shown(name)}' not found", HTTPStatus.NOT_FOUND, "not-found")
 
 
 def unlistable() -> Refused:
     """Return the answer when the models folder itself cannot be read."""
     error = Undecided("models-unreadable", "The models folder cannot be listed.")
-    return Refused(str(error), HTTPStatus.INTERNAL_SERVER_ERROR)
+    return Refused(str(error), HTTPStatus.INTERNAL_SERVER_ERROR, error.code)
 
 
 def refused(name: str, error: Exception) -> Refused:
@@ -36,7 +40,8 @@ def refused(name: str, error: Exception) -> Refused:
 
     Whoever asks a server learns nothing of its folders: of a path there is the last part.
     """
-    return Refused(_without_folders(described(name, error)), _status(error))
+    code = error.code if isinstance(error, ModelSealError) else "internal"
+    return Refused(_without_folders(described(name, error)), _status(error), code)
 
 
 def described(name: str, error: Exception) -> str:

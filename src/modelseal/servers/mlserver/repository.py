@@ -146,18 +146,18 @@ class VerifiedModelRepository(ModelRepository):  # type: ignore[misc] # as above
         outcomes = [(one, await self._outcome(one, listing=False)) for one in folders]
         accepted = [outcome for _, outcome in outcomes if not isinstance(outcome, Refused)]
         refusals = [(one, outcome) for one, outcome in outcomes if isinstance(outcome, Refused)]
-        kept = [await self._refused_reload(one) for one, _ in refusals]
+        kept = [await self._refused_reload(one, refusal) for one, refusal in refusals]
         if not accepted:
             raise refusals[0][1]
         return [*accepted, *(one for one in kept if one is not None)]
 
-    async def _refused_reload(self, folder: ModelFolder) -> ModelSettings | None:
+    async def _refused_reload(self, folder: ModelFolder, refusal: Refused) -> ModelSettings | None:
         """Return the settings of the loaded copy, if there is one to be kept; else unload it."""
         model = await self._guard.find(folder.name, folder.version)
         if model is None:
             return None
         if self._rules.on_refused_reload == "unload":
-            await self._guard.unload(model)
+            await self._guard.unload(model, refusal.code)
             return None
         return model.settings
 

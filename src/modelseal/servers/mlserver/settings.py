@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from pydantic_settings import PydanticBaseSettingsSource
 
+    from modelseal.servers.mlserver.admissions import Admitted
+
 _KNOWN = frozenset({"implementation", *ModelSettings.model_fields})
 
 
@@ -40,9 +42,19 @@ class _Parameters(_SignedOnly, ModelParameters):  # type: ignore[misc] # mlserve
 
 
 class AdmittedSettings(_SignedOnly, ModelSettings):  # type: ignore[misc] # as above
-    """Settings that were made here; `_admitted` says how the model came to be accepted."""
+    """Settings that were made here; `admitted` says how the model came to be accepted."""
 
-    _admitted: object = None
+    _admitted: Any = None  # the name of pydantic for what is no part of the settings
+
+    @property
+    def admitted(self) -> Admitted:
+        """Return how the model was admitted; of a stand-in for a refused one there is none."""
+        found: Admitted = self._admitted
+        return found
+
+    @admitted.setter
+    def admitted(self, value: Admitted) -> None:
+        self._admitted = value
 
 
 def made(values: dict[str, Any], source: Path | None = None) -> AdmittedSettings:
