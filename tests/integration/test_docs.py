@@ -148,13 +148,31 @@ def test_every_policy_of_the_policy_page_is_one(tmp_path):
         assert about_root == []
 
 
-def test_the_policy_of_the_mlserver_page_is_one(tmp_path):
-    (text,) = blocks("mlserver.md", "toml")
+def test_the_policies_of_the_mlserver_page_are_some(tmp_path):
+    whole, *tables = blocks("mlserver.md", "toml")
 
-    policy = document.parse(text, tmp_path)
+    policy = document.parse(whole, tmp_path)
 
     assert len(policy.rules) == 2
     assert policy.trust_root == tmp_path / "trusted_root.json"
+    before = whole.partition("[mlserver]")[0]
+    code, loaded = (document.parse(before + table, tmp_path).mlserver for table in tables)
+    assert code.allows_code_of("ranking-1")
+    assert (loaded.on_revoked, loaded.on_refused_reload) == ("unload", "keep")
+
+
+def test_the_commands_of_the_mlserver_page(site, server, environment):
+    site.signed("of-the-page")
+    (script,) = blocks("mlserver.md", "sh")
+    typed = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script.replace("http://127.0.0.1:8080", server.url)],
+        env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False,
+    )  # fmt: skip
+
+    assert typed.returncode == 0, typed.stderr
+    (row,) = (line for line in typed.stdout.splitlines() if line.startswith("of-the-page "))
+    assert row.split() == ["of-the-page", "UNAVAILABLE", "accepted"]
+    assert '"command": "server status"' in typed.stdout
 
 
 def test_the_json_of_the_mlserver_page_is_what_mlserver_takes():

@@ -69,7 +69,7 @@ def test_only_what_is_revoked_goes(serving):
 def test_a_broken_policy_keeps_the_old_one(serving):
     site, server = serving
     before = server.log.read_text().count("the new policy cannot be used")
-    (site.config / "policy.toml").write_text("version = 2\n")
+    (site.config / "policy.toml").write_text('version = 2\ndefault = "deny"\n')
     said = lambda: server.log.read_text().count("the new policy cannot be used") > before  # noqa: E731
     wait_until(said, "a line in the log")
     assert "'version' must be 1, not '2' (line 1). [bad-policy]" in server.log.read_text()

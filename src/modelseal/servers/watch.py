@@ -36,7 +36,7 @@ async def changes(folders: Callable[[], set[Path]], every: float) -> AsyncIterat
                 yield
                 if {folder for folder in folders() if folder.is_dir()} != watched:
                     break
-        except OSError as error:  # no watches left, or a folder that has just gone
+        except (OSError, RuntimeError) as error:  # no watches left, or a folder has just gone
             if not warned:
                 logger.warning("looking every %g s, as inotify cannot be used: %s", every, error)
             warned = True

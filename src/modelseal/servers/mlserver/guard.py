@@ -33,7 +33,6 @@ logger = logging.getLogger("mlserver.modelseal")
 _EVERY = 2.0  # seconds, at the latest, between two looks at the files of the policy
 _AGING = 60.0  # seconds between two looks at a model that can become too old
 _MEASURED_EVERY = 30.0  # seconds between two looks at the size of the store
-_PATIENCE = 5.0  # seconds that a revocation waits for a load of the same model to end
 
 
 class _Judged(NamedTuple):
@@ -55,6 +54,7 @@ class Guard:
         self._registry: MultiModelRegistry | None = None
         self._judged: dict[int, _Judged] = {}
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._unloading: dict[int, asyncio.Task[None]] = {}
         self._task: asyncio.Task[None] | None = None
 
     def attach(self, registry: MultiModelRegistry) -> None:
@@ -92,9 +92,7 @@ class Guard:
             logger.info("the policy was changed; in force: %s", digest)
         elif error is not None and error is not known:
             count(lambda to: to.policy_read(usable=False))
-            logger.error(
-                "the policy was changed and cannot be used; the one before stays: %s", error
-            )
+            logger.error("the new policy cannot be used, the one before stays: %s", error)
         await self.judge_loaded()
         await self._measure()
 
@@ -114,7 +112,7 @@ class Guard:
     async def judge_loaded(self, name: str | None = None) -> ModelSealError | None:
         """Unload or report the loaded models, or versions of `name`, that are no longer accepted.
 
-        Returns why the last of them is not.
+        Whoever gives a `name` holds its lock. Returns why the last of them is not accepted.
         """
         refusal: ModelSealError | None = None
         models = await self.loaded()
@@ -125,8 +123,14 @@ class Guard:
             if error is None:
                 continue
             refusal = error
-            if self._policy.rules.policy.mlserver.on_revoked == "unload":
-                await self._take_down(model, error.code, is_locked=name is not None)
+            if self._policy.rules.policy.mlserver.on_revoked == "report":
+                continue
+            model.ready = False  # nobody is answered from now on, however long unloading takes
+            if name is not None:
+                await self.unload(model, error.code)
+            elif id(model) not in self._unloading:
+                task = asyncio.create_task(self._unload_later(model, error.code))
+                self._unloading[id(model)] = task
         if name is None:
             present = {id(_admitted(model)) for model in models}
             self._judged = {key: one for key, one in self._judged.items() if key in present}
@@ -161,21 +165,16 @@ class Guard:
         logger.warning("unloaded: %s", _described(model))
         count(lambda to: to.model_unloaded(code))
 
-    async def _take_down(self, model: MLModel, code: str, *, is_locked: bool) -> None:
-        if is_locked:
-            await self.unload(model, code)
-            return
-        lock = self.lock(model.name)
+    async def _unload_later(self, model: MLModel, code: str) -> None:
+        """Unload the model when no load of the same name is under way: MLServer mixes them up."""
         try:
-            await asyncio.wait_for(lock.acquire(), _PATIENCE)
-        except TimeoutError:  # a load that takes long must not keep a revoked model up
-            await self.unload(model, code)
-            return
-        try:
-            if any(one is model for one in await self.loaded()):
-                await self.unload(model, code)
+            async with self.lock(model.name):
+                if any(one is model for one in await self.loaded()):
+                    await self.unload(model, code)
+        except Exception:  # a server goes on, and tries again
+            logger.exception("could not be unloaded: %s", _described(model))
         finally:
-            lock.release()
+            del self._unloading[id(model)]
 
     async def _objection(self, model: MLModel) -> ModelSealError | None:
         """Return why the policy does not accept the loaded `model`, None if it does."""
