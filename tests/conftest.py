@@ -333,7 +333,7 @@ class Server:
 @contextmanager
 def running_mlserver(
     site: Site, *, workers: int, cwd: Path | None = None, env: dict[str, str] | None = None,
-    **settings: object,
+    program: Path | None = None, **settings: object,
 ) -> Iterator[Server]:  # fmt: skip
     """Run MLServer for `site` until the end of the block; keyword arguments go to settings.json."""
     if not HAS_MLSERVER:
@@ -347,7 +347,7 @@ def running_mlserver(
             "load_models_at_startup": False, **settings,
         }))  # fmt: skip
         log = site.folder / "mlserver.log"
-        command = [Path(sys.executable).with_name("mlserver"), "start", site.config]
+        command = [program or Path(sys.executable).with_name("mlserver"), "start", site.config]
         environment = {**os.environ, **(env or {})}
         with (
             log.open("ab") as out,
