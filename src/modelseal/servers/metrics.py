@@ -2,7 +2,7 @@
 """What operators want to see, as Prometheus metrics: the same names for every server.
 
 MLServer's endpoint shows them, whatever the number of workers. A server that cannot be looked into
-gets them as a file for node_exporter's textfile collector, see `Metrics.write`.
+gets them as a file for node_exporter's textfile collector, see `write_textfile`.
 
 Times are those of an event, not how long ago it is: a file is read later than it was written. How
 long something still lasts is `modelseal_expiry_timestamp_seconds - time()`.
@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from modelseal.errors import ModelSealError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -31,6 +31,21 @@ _MOST_NAMES = 1000  # of models, each of which is a time series; whoever writes 
 OTHERS = "(others)"  # no model has this name
 _BUCKETS = (0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 900)  # seconds
 _LAST: Final = "mostrecent"  # of several processes: the one that knew it last
+
+
+class Decided(NamedTuple):
+    """A decision about a model: accepted, refused or undecided, and with which code.
+
+    It took so many seconds, for which so many bytes were hashed. `until` is when the signature
+    stops verifying, None if it does not.
+    """
+
+    model: str
+    verdict: str
+    code: str
+    seconds: float = 0
+    hashed: int = 0
+    until: datetime | None = None
 
 
 class Metrics:
@@ -93,8 +108,9 @@ class Metrics:
             "unloaded_models", "Models unloaded as the policy no longer accepts them.", "code"
         )
 
-    def decided(self, model: str, verdict: str, code: str, *, seconds: float, hashed: int) -> None:
-        """Count a decision: `verdict` is accepted, refused or undecided."""
+    def decided(self, decision: Decided) -> None:
+        """Count a decision."""
+        model, verdict, code, seconds, hashed, _ = decision
         if model not in self._names and len(self._names) == _MOST_NAMES:
             model = OTHERS
         self._names.add(model)
@@ -152,6 +168,28 @@ class Metrics:
         from modelseal import outputs  # noqa: PLC0415 - for this only
 
         outputs.write(path, generate_latest(self.registry), mode=0o644)
+
+
+def write_textfile(
+    path: Path, decisions: Sequence[Decided], policy: Policy, verifier: Verifier, store: Path
+) -> None:
+    """Write what a server that is about to start was given, for a textfile collector.
+
+    Raises:
+        UsageError: prometheus_client is not installed. Undecided: the store or `path` is unusable.
+    """
+    from modelseal.admission import upkeep  # noqa: PLC0415 - for this only
+
+    metrics = Metrics()
+    for one in decisions:
+        metrics.decided(one)
+    metrics.policy_in_force(policy, verifier)
+    ends = [one.until for one in decisions if one.until is not None]
+    metrics.expires("signature", min(ends, default=None))
+    metrics.models_are(sum(one.verdict == "accepted" for one in decisions), 0)
+    stored = upkeep.listed(store)
+    metrics.store_has(sum(one.size for one in stored), len(stored))
+    metrics.write(path)
 
 
 def next_expiry(policy: Policy, verifier: Verifier) -> dict[str, datetime | None]:

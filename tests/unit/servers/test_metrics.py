@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from modelseal.errors import UsageError
 from modelseal.policy import document
 from modelseal.servers import metrics
-from modelseal.servers.metrics import OTHERS, Metrics
+from modelseal.servers.metrics import OTHERS, Decided, Metrics, write_textfile
 from modelseal.verification.verifier import Verifier
 
 
@@ -40,8 +40,8 @@ def test_a_file_has_them_all(tmp_path):
     (tmp_path / "policy.toml").write_text(text)
     policy = document.load(tmp_path / "policy.toml")
     made = Metrics()
-    made.decided("digits", "refused", "digest-mismatch", seconds=2, hashed=100)
-    made.decided("digits", "accepted", "accepted", seconds=1, hashed=7)
+    made.decided(Decided("digits", "refused", "digest-mismatch", 2, 100))
+    made.decided(Decided("digits", "accepted", "accepted", 1, 7))
     made.policy_in_force(policy, Verifier())
     made.store_has(4096, 1)
     made.models_are(2, 1)
@@ -90,7 +90,7 @@ def test_whoever_writes_models_does_not_fill_the_memory(tmp_path, monkeypatch):
     monkeypatch.setattr(metrics, "_MOST_NAMES", 2)
     made = Metrics()
     for name in ("a", "b", "c", "d", "a"):
-        made.decided(name, "refused", "unsigned", seconds=0, hashed=0)
+        made.decided(Decided(name, "refused", "unsigned"))
     found = samples(made, tmp_path)
     counts = {
         key[1:]: value for key, value in found.items() if key[0] == "modelseal_verdicts_total"
@@ -99,6 +99,21 @@ def test_whoever_writes_models_does_not_fill_the_memory(tmp_path, monkeypatch):
         ("a", "refused", "unsigned"): 2, ("b", "refused", "unsigned"): 1,
         tuple(sorted((OTHERS, "refused", "unsigned"))): 2,
     }  # fmt: skip
+
+
+def test_what_a_server_was_given(tmp_path):
+    until = datetime(2030, 1, 1, tzinfo=UTC)
+    decisions = [
+        Decided("a", "accepted", "accepted", 1, 5, until), Decided("b", "refused", "unsigned"),
+    ]  # fmt: skip
+    policy = document.parse('version = 1\ndefault = "deny"', Path("/"), digest="sha256:1")
+    (tmp_path / "store").mkdir()
+    path = tmp_path / "modelseal.prom"
+    write_textfile(path, decisions, policy, Verifier(), tmp_path / "store")
+    text = path.read_text()
+    assert f'modelseal_expiry_timestamp_seconds{{kind="signature"}} {until.timestamp()}' in text
+    for line in ("modelseal_loaded_models 1.0", "modelseal_store_copies 0.0"):
+        assert f"\n{line}\n" in text
 
 
 def test_without_the_package_the_extra_is_named(monkeypatch):

@@ -17,6 +17,7 @@ from modelseal.errors import FormatError, ModelSealError, Undecided, UsageError,
 from modelseal.model import stamp
 from modelseal.servers import settings as signed_settings
 from modelseal.servers.folders import model_folders
+from modelseal.servers.metrics import Decided
 from modelseal.servers.mlserver.counting import count
 from modelseal.servers.mlserver.refusal import Refused, described, refused
 from modelseal.servers.mlserver.settings import check_not_installed, made
@@ -133,7 +134,8 @@ class Admissions:
         note("verdict", verdict)
         note("code", code)
         seconds = time.monotonic() - began
-        count(lambda to: to.decided(folder.name, verdict, code, seconds=seconds, hashed=hashed))
+        decided = Decided(folder.name, verdict, code, seconds, hashed)
+        count(lambda to: to.decided(decided))
         return outcome
 
     def _admit(
