@@ -22,7 +22,8 @@ LOCK = ROOT / "requirements" / "dev.lock"
 # extra -> the other extras that it contains
 EXTRAS = {
     "": (),
-    "mlserver": (),
+    "mlserver": ("metrics",),
+    "metrics": (),
     "instance": (),
     "pkcs11": (),
     "awskms": (),

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _MAX_NAME = 255  # bytes; NAME_MAX of Linux
 _MAX_DEPTH = 4  # folders below `models` that only keep order
-_MAX_ENTRIES = 4096  # of a folder below `models`; one with more is a model itself
+_MAX_ENTRIES = 1024  # of a folder below `models`; one with more is a model itself
 _MAX_FOLDERS = 20_000  # that are looked at altogether
 _VERSION = re.compile(r"v?[0-9][A-Za-z0-9._-]{0,99}")
 
@@ -135,7 +135,7 @@ def _has_signs(folder: Path) -> bool:
     try:
         if exists(folder / settings.FILE_NAME):
             return True
-        found = bundles.in_folder(folder)
+        found = bundles.in_folder(folder, _MAX_ENTRIES)
     except ModelSealError:
         return False
     return bool(found.named or found.oms)

@@ -111,9 +111,11 @@ class Metrics:
     def decided(self, decision: Decided) -> None:
         """Count a decision."""
         model, verdict, code, seconds, hashed, _ = decision
-        if model not in self._names and len(self._names) == _MOST_NAMES:
-            model = OTHERS
-        self._names.add(model)
+        if model not in self._names:
+            if len(self._names) < _MOST_NAMES:
+                self._names.add(model)
+            else:
+                model = OTHERS
         self._verdicts.labels(model, verdict, code).inc()
         self._seconds.labels(verdict).observe(seconds)
         self._hashed.inc(hashed)

@@ -5,13 +5,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-from pathlib import Path
 
 import pytest
+from in_process import invoke
 
 from modelseal.errors import FormatError, UsageError
 from modelseal.servers.policy_file import PolicyFile, ReloadingPolicy
-from modelseal.signing.sign import sign
 from modelseal.trust import keys
 
 
@@ -130,20 +129,19 @@ def test_a_config_map_is_replaced_by_its_link(folder):
 
 def test_a_signed_policy(folder):
     path = folder / "policy.toml"
-    sign(path, key=folder / "operator.key")
+    sign = ("sign", path, "--key", folder / "operator.key", "--overwrite")
+    assert invoke(*sign).exit_code == 0
     policy = reloading(folder, signer=str(folder / "operator.pub"))
     path.write_text(text(more=REVOKED))
     assert not policy.check()
     assert policy.error.code == "policy-not-signed"
-    sign(path, key=folder / "operator.key", overwrite=True)
+    assert invoke(*sign).exit_code == 0
     assert policy.check()
     assert policy.rules.policy.revoked
 
 
-def test_a_policy_from_a_pipe_is_read_once(piped):
-    key = Path(piped("policy", b"")).parent / "k.key"
-    keys.generate(key, "p256")
-    path = piped("stream", text(key=str(key.with_suffix(".pub"))).encode())
+def test_a_policy_from_a_pipe_is_read_once(folder, piped):
+    path = piped("stream", text(key=str(folder / "release.pub")).encode())
     policy = ReloadingPolicy(PolicyFile(path), lambda _: None)
     os.utime(path)
     assert not policy.check()
