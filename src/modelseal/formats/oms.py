@@ -28,6 +28,7 @@ HASHES = {"sha256": 32, "blake2b": 64, "blake3": 32}  # hash type -> bytes of a 
 _NAME_LIMIT = 4096  # bytes; PATH_MAX of Linux
 _PART_LIMIT = 255  # bytes; NAME_MAX of Linux
 _HEX = re.compile(r"[0-9a-f]+")
+_PLAIN = re.compile(r"[\w-][\w.+-]*(/[\w-][\w.+-]*)*", re.ASCII)  # no part is "." or ".."
 _SHARD_MAX = 2**63 - 1
 _SHARD = re.compile(r"(.+):(0|[1-9][0-9]{0,18}):(0|[1-9][0-9]{0,18})", re.DOTALL)
 
@@ -161,6 +162,8 @@ def check_name(name: str) -> str:
     Raises:
         FormatError: a name that could point out of the model or that no file can have.
     """
+    if len(name) <= _PART_LIMIT and _PLAIN.fullmatch(name):  # nearly all; the rest takes longer
+        return name
     if name == SINGLE_FILE:
         return name
     try:
@@ -242,10 +245,7 @@ def from_statement(statement: Statement) -> Manifest:
     how, ignored = as_described(
         member(statement.predicate, "serialization", dict, what="predicate")
     )
-    listed = [
-        _resource(as_kind(item, dict, what="resource"), how)
-        for item in member(statement.predicate, "resources", list, what="predicate")
-    ]
+    listed = _resources(member(statement.predicate, "resources", list, what="predicate"), how)
     root = Manifest(tuple(listed)).root().hex()
     if statement.subjects[0].digests != (("sha256", root),):
         raise FormatError("root-mismatch", "The root digest is not that of the listed files.")
@@ -299,14 +299,30 @@ def _unsupported(what: str) -> FormatError:
     )
 
 
-def _resource(obj: dict[str, Any], how: Serialization) -> Resource:
-    algorithm = member(obj, "algorithm", str, what="resource")
+def _resources(items: list[Any], how: Serialization) -> list[Resource]:
+    """Return the resources in the JSON objects `items`; `manifest` checks their names.
+
+    There can be many, so members are looked up in place.
+
+    Raises:
+        FormatError: one is not an object with a name and a digest.
+    """
     # model-signing writes the size of the shards into every algorithm.
-    known = {how.hash_type, f"{how.hash_type}-sharded-{how.shard_size}"}
-    if algorithm not in known:
-        raise FormatError("bad-digest", "A resource has another hash than the manifest says.")
-    digest = member(obj, "digest", str, what="resource")
-    return Resource(member(obj, "name", str, what="resource"), digest_of(digest, how.hash_type))
+    algorithms = {how.hash_type, f"{how.hash_type}-sharded-{how.shard_size}"}
+    found = []
+    for item in items:
+        obj = as_kind(item, dict, what="resource")
+        name, digest = obj.get("name"), obj.get("digest")
+        algorithm = obj.get("algorithm")
+        if type(name) is not str or type(digest) is not str or type(algorithm) is not str:
+            for key in ("algorithm", "digest", "name"):  # says which one it is
+                member(obj, key, str, what="resource")
+        elif algorithm not in algorithms:
+            message = "A resource has another hash than the manifest says."
+            raise FormatError("bad-digest", message)
+        else:
+            found.append(Resource(name, digest_of(digest, how.hash_type)))
+    return found
 
 
 def digest_of(text: str, hash_type: str) -> bytes:
