@@ -17,6 +17,7 @@ from patience import PATIENCE
 from modelseal.admission import store as place
 from modelseal.admission.admit import admit
 from modelseal.errors import ModelSealError, PolicyRefused, Undecided, UsageError
+from modelseal.model.digests import Reading
 from modelseal.policy import document
 from modelseal.policy.rules import Policy
 from modelseal.trust import trust_root as trust
@@ -165,9 +166,9 @@ def test_every_source_byte_is_read_once(own, admitted):
     (folder / "weights.bin").write_bytes(os.urandom(1_500_000))
     own.sign(folder)
     read = []
-    snapshot = admitted(folder, progress=read.append)
+    snapshot = admitted(folder, reading=Reading(progress=read.append))
     assert sum(read) == sum(p.stat().st_size for p in snapshot.path.rglob("*") if p.is_file())
-    admitted(folder, progress=read.append, unchanged=True)
+    admitted(folder, reading=Reading(progress=read.append), unchanged=True)
     assert sum(read) == sum(p.stat().st_size for p in snapshot.path.rglob("*") if p.is_file())
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from in_process import answers, invoke
 
-from modelseal.model import stat_cache
+from modelseal.model import digests, stat_cache
 
 
 def run(*arguments):
@@ -70,7 +70,7 @@ def test_another_file_put_in_its_place(model):
 def test_verification_never_believes_it(model):
     cached = stat_cache.path_of(Path(os.path.realpath(model)))
     value = json.loads(cached.read_text())
-    value["files"]["a"][1] = ["00" * 32]
+    value["files"]["a"][1] = "00" * 32
     cached.write_text(json.dumps(value))
     assert verified(model) == 0
     sign(model)  # believes what only its user can have written, if the bundle says so too
@@ -89,7 +89,7 @@ def test_a_cache_that_others_can_write_is_not_believed(model):
     assert cached.stat().st_mode & 0o777 == 0o600
     assert cached.parent.stat().st_mode & 0o777 == 0o700
     value = json.loads(cached.read_text())
-    value["files"]["a"][1] = ["00" * 32]
+    value["files"]["a"][1] = "00" * 32
     cached.write_text(json.dumps(value))
     cached.chmod(0o660)
     sign(model)
@@ -107,12 +107,13 @@ def test_a_file_that_changed_just_now_is_not_remembered(model, monkeypatch):
 
 def test_what_did_not_change_is_not_read(model, monkeypatch):
     read = []
-    real = stat_cache.hashing.resources
-    monkeypatch.setattr(
-        stat_cache.hashing,
-        "resources",
-        lambda file, *rest, **options: read.append(file.name) or real(file, *rest, **options),
-    )
+    real = digests.of_files
+
+    def of_files(root, listing, *rest):
+        read.extend(name for files in listing for name in files.names)
+        return real(root, listing, *rest)
+
+    monkeypatch.setattr(digests, "of_files", of_files)
     (model / "b").write_text("changed, and longer")
     sign(model)
     assert read == ["b"]

@@ -84,12 +84,12 @@ def write(folder: Path, entries: dict[str, bytes | str | None]) -> None:
 
 def in_place(model: Path, signed: oms.Manifest, which: scope.Scope) -> ManifestDiff:
     how = signed.serialization
-    return compare(manifest.Contents(signed), manifest.of_folder(model, which, None, how))
+    return compare(manifest.Contents(signed), manifest.of_folder(model, which, how))
 
 
 def admitted(model: Path, signed: oms.Manifest, which: scope.Scope, into: Path) -> ManifestDiff:
     with tree.folder(model) as root:
-        found = source.copied(root, which, signed.serialization, into, None)
+        found = source.copied(root, which, signed.serialization, into)
     return compare(manifest.Contents(signed), found)
 
 

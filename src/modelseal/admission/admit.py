@@ -15,13 +15,14 @@ from modelseal.files import is_folder
 from modelseal.formats.oms import Manifest, Serialization
 from modelseal.model import names, scope
 from modelseal.model.diff import ManifestDiff, compare, differing
+from modelseal.model.digests import PLAIN
 from modelseal.model.manifest import Contents
 from modelseal.policy.decide import decide
 
 if TYPE_CHECKING:
     from modelseal.admission.leases import Lease
     from modelseal.admission.road import Agreed
-    from modelseal.model.hashing import Progress
+    from modelseal.model.digests import Reading
     from modelseal.model.tree import Root
     from modelseal.policy.rules import Policy, StoreRules
     from modelseal.policy.verdict import Verdict
@@ -51,7 +52,7 @@ def admit(
     name: str | None = None,
     bundle: Path | None = None,
     unchanged: bool = False,
-    progress: Progress | None = None,
+    reading: Reading = PLAIN,
 ) -> Snapshot:
     """Return the snapshot of the folder or file `model`, whose bytes are the ones signed.
 
@@ -69,7 +70,7 @@ def admit(
         Undecided, UsageError: the model or the store could not be read.
     """
     model = Path(os.path.abspath(model))  # noqa: PTH100 - "." has no name, and a link must stay one
-    copy = _Copy(stores.prepare(store), policy.store, progress, unchanged=unchanged)
+    copy = _Copy(stores.prepare(store), policy.store, reading, unchanged=unchanged)
     upkeep.tidy(copy.store)
     name = names.text(model.name) if name is None else name
     newest = history.newest(copy.store, name)
@@ -91,14 +92,14 @@ class _Copy:
     """Puts a model into the store while its files are compared with what signers agree on."""
 
     def __init__(
-        self, store: Path, rules: StoreRules, progress: Progress | None, *, unchanged: bool
+        self, store: Path, rules: StoreRules, reading: Reading, *, unchanged: bool
     ) -> None:
         self.store = store
         self.agreed: Agreed | None = None
         self.manifest = Manifest(())
         self.lease: Lease | None = None
         self._rules = rules
-        self._progress = progress
+        self._reading = reading
         self._unchanged = unchanged
 
     def compare(self, agreed: Agreed) -> Compared:
@@ -121,15 +122,16 @@ class _Copy:
     def _with_stored(self, agreed: Agreed, root: Root, digest: str) -> Compared:
         """Return how the files differ from what was signed, which is in the store already."""
         if self._rules.verify:
-            upkeep.check_unchanged(self.store, digest, self._progress)
+            upkeep.check_unchanged(self.store, digest, self._reading)
         signed, how = Contents(agreed.manifest), agreed.manifest.serialization
+        reading = self._reading._replace(signed=agreed.manifest)
         contents = self._formats(agreed, self.store / digest)
         if self._unchanged:
             return Compared(ManifestDiff(), contents=contents)
         sizes, stored = source.sizes(root, agreed.scope), source.stored_sizes(self.store / digest)
         if sum(sizes.values()) > sum(stored.values()):  # do not read what can only be different
             return Compared(differing(stored, sizes, stored, sizes))
-        actual = source.hashed(root, agreed.scope, how, self._progress)
+        actual = source.hashed(root, agreed.scope, how, reading)
         return Compared(compare(signed, actual), actual.ignored_unsigned, contents)
 
     def _copied(self, agreed: Agreed, root: Root, lease: Lease, final: Path) -> Compared:
@@ -137,12 +139,15 @@ class _Copy:
         sizes = source.sizes(root, agreed.scope)
         wanted = dict.fromkeys(agreed.manifest.file_names())
         unlike = differing(wanted, dict.fromkeys(sizes), {}, sizes)
+        if unlike.only_added:  # nothing is copied, but whether the rest is intact is to be known
+            actual = source.hashed(root, agreed.scope, agreed.manifest.serialization, self._reading)
+            return Compared(compare(Contents(agreed.manifest), actual), actual.ignored_unsigned)
         if unlike:  # before gigabytes are copied
-            return Compared(unlike)
+            return Compared(unlike._replace(unread=len(sizes.keys() & wanted.keys())))
         upkeep.make_room(self.store, self._rules, sum(sizes.values()))
         with stores.temporary(self.store) as temporary:
             how = agreed.manifest.serialization
-            actual = source.copied(root, agreed.scope, how, temporary, self._progress)
+            actual = source.copied(root, agreed.scope, how, temporary, self._reading)
             diff = compare(Contents(agreed.manifest), actual)
             contents = None if diff else self._formats(agreed, temporary)
             # A rule that only warns accepts other files too, but not under the signed digest.
@@ -171,7 +176,7 @@ class _Copy:
             source.opened(model, folder=folder) as root,
             stores.temporary(self.store) as temporary,
         ):
-            actual = source.copied(root, everything, Serialization(), temporary, self._progress)
+            actual = source.copied(root, everything, Serialization(), temporary, self._reading)
             self.manifest = actual.manifest
             digest = stores.digest_of(self.manifest)
             self.lease = None  # of the signed digest, if there is one

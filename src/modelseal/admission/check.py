@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from modelseal.admission.road import Compared, judge
 from modelseal.model import manifest, names
 from modelseal.model.diff import compare
+from modelseal.model.digests import PLAIN
 from modelseal.model.scope import EVERYTHING
 from modelseal.policy.verdict import STAT_CACHE, Check, Verdict
 
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from modelseal.admission.road import Agreed
-    from modelseal.model.hashing import Progress
-    from modelseal.model.stat_cache import StatCache
+    from modelseal.model.digests import Reading
     from modelseal.policy.rules import Policy
     from modelseal.verification.verifier import Verifier
 
@@ -28,40 +28,38 @@ def check(
     policy: Policy,
     verifier: Verifier,
     bundle: Path | None = None,
-    progress: Progress | None = None,
-    *,
-    cache: StatCache | None = None,
+    reading: Reading = PLAIN,
 ) -> Verdict:
     """Return the verdict of `policy` on the model at `path`, whose name is that of its folder.
 
-    With a `cache` files that look unchanged are believed unread, and the verdict says so.
+    With a cache in `reading` files that look unchanged are believed unread; the verdict says so.
 
     Raises:
         UsageError: the call itself is wrong, such as a path that does not exist.
     """
     name = names.text(os.path.basename(os.path.abspath(path)))  # noqa: PTH100, PTH119 - a link stays one
-    compared = partial(differences, progress=progress, cache=cache)
+    compared = partial(differences, reading=reading)
     verdict = judge(path, name, policy, verifier, compared, bundle=bundle)
     checks = verdict.checks
+    cache = reading.cache
     if cache is not None:
         message = f"{cache.unread} of the files were not read: they look as when last signed"
         checks = (*checks, Check(STAT_CACHE, passed=True, detail=message))
     return verdict.replace(model=names.text(path), checks=checks)
 
 
-def differences(
-    agreed: Agreed, progress: Progress | None = None, cache: StatCache | None = None
-) -> Compared:
+def differences(agreed: Agreed, reading: Reading = PLAIN) -> Compared:
     """Return how the files differ from what signers agree on.
 
     Raises:
         FormatError, Undecided, UsageError: the model cannot be read as one.
     """
     how = agreed.manifest.serialization
+    reading = reading._replace(signed=agreed.manifest)
     if agreed.is_folder:
-        actual = manifest.of_folder(agreed.path, agreed.scope, progress, how, cache)
+        actual = manifest.of_folder(agreed.path, agreed.scope, how, reading)
     else:
-        actual = manifest.of_file(agreed.path, progress, how, cache)
+        actual = manifest.of_file(agreed.path, how, reading)
     diff = compare(manifest.Contents(agreed.manifest), actual)
     contents = None
     if agreed.agreement.rule.formats and not diff:

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 from modelseal.admission.check import check
 from modelseal.errors import ModelSealError, Undecided
+from modelseal.model.digests import PLAIN
 from modelseal.policy.verdict import Check, Verdict
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from modelseal.model.hashing import Progress
+    from modelseal.model.digests import Reading
     from modelseal.policy.rules import Policy
     from modelseal.verification.verifier import Verifier
 
@@ -29,7 +30,7 @@ def check_all(
     paths: list[Path],
     policy: Policy,
     verifier: Verifier,
-    progress: Progress | None = None,
+    reading: Reading = PLAIN,
 ) -> list[Verdict]:
     """Return the verdict of `policy` on each model of `paths`, whatever happens to one of them.
 
@@ -40,7 +41,7 @@ def check_all(
     """
     workers = min(len(os.sched_getaffinity(0)), _MOST)
     if len(paths) < _WORTH_IT or workers == 1:
-        return [check_one(path, policy, verifier, progress) for path in paths]
+        return [check_one(path, policy, verifier, reading) for path in paths]
     # Loaded here, so that the processes share them.
     from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415 - 15 ms that few calls need
     from concurrent.futures.process import BrokenProcessPool  # noqa: PLC0415 - as above
@@ -56,12 +57,10 @@ def check_all(
         raise Undecided("killed", message, "Is there enough memory?") from error
 
 
-def check_one(
-    path: Path, policy: Policy, verifier: Verifier, progress: Progress | None = None
-) -> Verdict:
+def check_one(path: Path, policy: Policy, verifier: Verifier, reading: Reading = PLAIN) -> Verdict:
     """Return the verdict on one model of several: a wrong path says nothing about the others."""
     try:
-        return check(path, policy, verifier, progress=progress)
+        return check(path, policy, verifier, reading=reading)
     except ModelSealError as error:
         failed = Check("model", passed=False, detail=error.message)
         return Verdict(

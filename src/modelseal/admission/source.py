@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from modelseal import outputs
 from modelseal.admission import store as place
-from modelseal.model import content, names, tree
-from modelseal.model.hashing import SinkError, resources
+from modelseal.model import content, digests, hashing, lfs, names, tree, walk
+from modelseal.model.digests import PLAIN
 from modelseal.model.manifest import Contents, read
 from modelseal.model.scope import EVERYTHING
 
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from modelseal.formats import oms
-    from modelseal.model.hashing import Progress
+    from modelseal.model.digests import Reading
     from modelseal.model.scope import Scope
+    from modelseal.model.walk import Files
 
 _FICLONE = 0x40049409  # of linux/fs.h
 _SINK = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -40,8 +41,13 @@ def opened(path: Path, *, folder: bool) -> Iterator[tree.Root]:
 
 
 def sizes(root: tree.Root, scope: Scope) -> dict[str, int]:
-    """Return the bytes of the files by name, opening but not reading them."""
-    return {file.name: file.size for file in tree.walk(root, scope)}
+    """Return the bytes of the files by name, opening none."""
+    found = {}
+    for files in walk.walk(root, scope):
+        for name, status in walk.statuses(root, files).items():
+            if status.st_size or scope.empty_files:
+                found[name] = status.st_size
+    return found
 
 
 def stored_sizes(snapshot: Path) -> Mapping[str, int]:
@@ -65,14 +71,19 @@ def formats(path: Path, scope: Scope = EVERYTHING, *, folder: bool) -> dict[str,
 
 
 def hashed(
-    root: tree.Root, scope: Scope, how: oms.Serialization, progress: Progress | None
+    root: tree.Root, scope: Scope, how: oms.Serialization, reading: Reading = PLAIN
 ) -> Contents:
     """Return the files as they lie there, each byte of those that were signed read once."""
-    return read(root, scope, how, partial(resources, how=how, progress=progress))
+    read_files = partial(digests.of_files, root, how=how, reading=reading)
+    return read(root, scope, how, read_files, reading.signed)
 
 
 def copied(
-    root: tree.Root, scope: Scope, how: oms.Serialization, into: Path, progress: Progress | None
+    root: tree.Root,
+    scope: Scope,
+    how: oms.Serialization,
+    into: Path,
+    reading: Reading = PLAIN,
 ) -> Contents:
     """Return the bytes that were put into the folder `into`, read once.
 
@@ -80,14 +91,22 @@ def copied(
     leads to.
 
     Raises:
-        FormatError, Undecided: see `tree.walk` and `hashing.resources`; the store is full.
+        FormatError, Undecided: see `walk.walk` and `hashing.copied`; the store is full.
     """
-    return read(root, scope, how, partial(_copied, how=how, into=into, progress=progress))
+
+    def read_files(listing: list[Files]) -> digests.Digests:
+        found = digests.Digests()
+        for file in walk.opened(root, listing):
+            found.digests[file.name] = _copied(file, how, into, reading)
+            found.sizes[file.name] = file.size
+            if lfs.is_pointer(file):
+                found.pointers.add(file.name)
+        return found
+
+    return read(root, scope, how, read_files, reading.signed)
 
 
-def _copied(
-    file: tree.OpenFile, how: oms.Serialization, into: Path, progress: Progress | None
-) -> list[oms.Resource]:
+def _copied(file: tree.OpenFile, how: oms.Serialization, into: Path, reading: Reading) -> bytes:
     target = into / names.to_disk(file.name)
     with place.translated(into.parent):
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -95,13 +114,13 @@ def _copied(
     try:
         if _is_cloned(file.fd, sink):  # what is hashed is the clone, which nobody else can change
             clone = tree.OpenFile(file.name, sink, os.fstat(sink).st_size)
-            found = resources(clone, how, progress)
+            found = hashing.copied(clone, None, how, reading.progress)
         else:
             place.check_space(into.parent, file.size)
-            found = resources(file, how, progress, sink)
+            found = hashing.copied(file, sink, how, reading.progress)
         with place.translated(into.parent):
             outputs.sync(sink)
-    except SinkError as error:
+    except hashing.SinkError as error:
         raise place.cannot_write(error.cause, into.parent) from error
     finally:
         os.close(sink)

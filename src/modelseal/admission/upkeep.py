@@ -12,12 +12,13 @@ from modelseal.admission import history, leases
 from modelseal.admission import store as stores
 from modelseal.errors import ModelSealError, Undecided, UsageError, shown
 from modelseal.model import manifest
+from modelseal.model.digests import PLAIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from modelseal.model.hashing import Progress
+    from modelseal.model.digests import Reading
     from modelseal.policy.rules import StoreRules
 
     State = Literal["unchanged", "altered", "unreadable"]
@@ -94,14 +95,14 @@ def listed(store: Path) -> list[Stored]:
     return sorted(found, key=lambda one: (one.last_used, one.digest))
 
 
-def verify(store: Path, digest: str, progress: Progress | None = None) -> Checked:
+def verify(store: Path, digest: str, reading: Reading = PLAIN) -> Checked:
     """Return whether the snapshot `digest` still is what was admitted.
 
     Its name says what that was. Also a file more than was admitted makes it altered.
     """
     record = leases.read_record(store, digest)
     try:
-        contents = manifest.of_folder(store / digest, progress=progress, how=record.how)
+        contents = manifest.of_folder(store / digest, how=record.how, reading=reading)
     except Undecided as error:
         return Checked(digest, record.model, "unreadable", error.message)
     except ModelSealError as error:
@@ -112,13 +113,13 @@ def verify(store: Path, digest: str, progress: Progress | None = None) -> Checke
     return Checked(digest, record.model, "unchanged")
 
 
-def check_unchanged(store: Path, digest: str, progress: Progress | None = None) -> None:
+def check_unchanged(store: Path, digest: str, reading: Reading = PLAIN) -> None:
     """Check that the snapshot `digest` still is what was admitted.
 
     Raises:
         Undecided: it is not ("store-altered"), or cannot be read.
     """
-    checked = verify(store, digest, progress)
+    checked = verify(store, digest, reading)
     if checked.state != "unchanged":
         raise Undecided(
             "store-altered",

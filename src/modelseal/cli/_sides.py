@@ -17,10 +17,10 @@ from modelseal.model.manifest import Contents
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from modelseal.model.hashing import Progress
+    from modelseal.model.digests import Reading
 
 
-def compared(old: Path, new: Path, progress: Progress | None) -> tuple[ManifestDiff, bool]:
+def compared(old: Path, new: Path, reading: Reading) -> tuple[ManifestDiff, bool]:
     """Return what differs, and whether both sides are models, whose files can be looked into.
 
     A list is compared with a model that is hashed as the list says; two models are hashed by files.
@@ -33,8 +33,8 @@ def compared(old: Path, new: Path, progress: Progress | None) -> tuple[ManifestD
     given = lists[0] or lists[1]
     if given is None and is_folder(old) != is_folder(new):
         raise _not_comparable("One is a folder, the other a file that lists none.")
-    before = lists[0] or _hashed(old, given, new, progress)
-    after = lists[1] or _hashed(new, given, old, progress)
+    before = lists[0] or _hashed(old, given, new, reading)
+    after = lists[1] or _hashed(new, given, old, reading)
     ways = [side.manifest.serialization for side in (before, after)]
     if (ways[0].hash_type, ways[0].shard_size) != (ways[1].hash_type, ways[1].shard_size):
         raise _not_comparable("The two lists have different hashes or shards.")
@@ -82,18 +82,18 @@ def _parsed(data: bytes) -> Contents | None:
         return None
 
 
-def _hashed(path: Path, given: Contents | None, other: Path, progress: Progress | None) -> Contents:
+def _hashed(path: Path, given: Contents | None, other: Path, reading: Reading) -> Contents:
     """Return what is at `path`, hashed as the `given` list of the `other` side says."""
     how = given.manifest.serialization if given else oms.Serialization()
     if not is_folder(path):
-        return manifest.of_file(path, progress, how)
+        return manifest.of_file(path, how, reading)
     names = given.manifest.file_names() if given else frozenset()
     if names == {oms.SINGLE_FILE}:
         raise _not_comparable("One is a folder, the other lists a single file.")
     if given is None:
-        return manifest.of_folder(path, scope.to_sign(path), progress, how)
+        return manifest.of_folder(path, scope.to_sign(path), how, reading)
     listed = scope.of_signed(given.manifest, bundle_names=scope.bundles_in(path, other))
-    return manifest.of_folder(path, listed, progress, how)
+    return manifest.of_folder(path, listed, how, reading)
 
 
 def _renamed(side: Contents, name: str) -> Contents:

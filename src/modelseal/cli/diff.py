@@ -51,12 +51,13 @@ def run(options: Options) -> int:
     """Print what `HELP` says; return the exit code."""
     from modelseal.cli._sides import compared
     from modelseal.model.diff import LISTED
+    from modelseal.model.digests import Reading
 
     old: Path = options.old
     new: Path = options.new
     as_json = options.output == "json"
     with byte_progress("Hashing", [old, new]) as progress:
-        found, models = compared(old, new, progress)
+        found, models = compared(old, new, Reading(progress=progress))
         # What a text has no place for need not be read.
         names = found.changed if as_json else found.changed[:LISTED]
         inside = {name: _inside(name, old, new) for name in names} if models else {}

@@ -41,6 +41,7 @@ def run(options: Options) -> int:
     from modelseal.files import is_folder
     from modelseal.formats import oms
     from modelseal.model import listing, manifest, names, scope
+    from modelseal.model.digests import Reading
 
     how = oms.serialization(
         options.hash_type, shard_size=options.shard_size, allow_symlinks=options.allow_symlinks
@@ -49,9 +50,9 @@ def run(options: Options) -> int:
         scope.check_ignored((path,), options.ignored)
         if is_folder(path):
             to_sign = scope.to_sign(path, options.ignored, follow_links=how.allow_symlinks)
-            contents = manifest.of_folder(path, to_sign, progress, how)
+            contents = manifest.of_folder(path, to_sign, how, Reading(progress=progress))
         else:
-            contents = manifest.of_file(path, progress, how)
+            contents = manifest.of_file(path, how, Reading(progress=progress))
     if options.output == "json":
         print_document("digest", ACCEPTED, model=names.text(path), **listing.to_dict(contents))
         return ACCEPTED

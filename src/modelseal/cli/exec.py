@@ -186,14 +186,16 @@ def _admitted(
     """Return the copies of the models that were accepted, by name, and all verdicts."""
     from modelseal.admission.admit import admit
     from modelseal.admission.store import default_folder
+    from modelseal.model.digests import Reading
 
     store = options.store or default_folder()
     copies: dict[str, Snapshot] = {}
     verdicts = []
     with byte_progress("Admitting", [model.path for model in models]) as progress:
+        reading = Reading(progress=progress)
         for model in models:
             try:
-                copies[model.name] = admit(model.path, policy, verifier, store, progress=progress)
+                copies[model.name] = admit(model.path, policy, verifier, store, reading=reading)
                 verdicts.append(copies[model.name].verdict)
             except PolicyRefused as error:
                 verdicts.append(error.verdict)

@@ -99,6 +99,7 @@ def run(options: Options) -> int:
         apply_defaults(options, TRUST)
     from modelseal.cli._render import is_stdout, print_signed
     from modelseal.formats import oms
+    from modelseal.model.digests import Reading
     from modelseal.signing.plan import SignOptions
     from modelseal.signing.sign import sign_all
 
@@ -138,7 +139,7 @@ def run(options: Options) -> int:
                 bundle=options.bundle,
                 overwrite=options.overwrite,
                 legacy_files=options.legacy_files,
-                progress=progress,
+                reading=Reading(progress=progress),
                 signer=signer,
                 options=SignOptions(
                     how, tuple(options.ignored), options.as_oms, known, options.add, options.update

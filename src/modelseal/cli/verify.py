@@ -14,7 +14,7 @@ from modelseal.errors import UsageError
 
 if TYPE_CHECKING:
     from modelseal.cli._options import Options, Parser
-    from modelseal.model.hashing import Progress
+    from modelseal.model.digests import Reading
     from modelseal.model.stat_cache import StatCache
     from modelseal.policy.rules import Policy
     from modelseal.policy.verdict import Verdict
@@ -58,6 +58,7 @@ def add_options(parser: Parser) -> None:
 def run(options: Options) -> int:
     """Verify; return the exit code."""
     from modelseal.admission.request import asked
+    from modelseal.model.digests import Reading
 
     apply_defaults(options, SIGNER, TRUST)
     _check(options)
@@ -65,7 +66,7 @@ def run(options: Options) -> int:
         options.paths = _models_in(options.paths)
     policy, verifier = asked(**request_of(options))
     with byte_progress("Verifying", options.paths) as progress:
-        verdicts = _verdicts(options, policy, verifier, progress)
+        verdicts = _verdicts(options, policy, verifier, Reading(progress=progress))
     from modelseal.cli._render import print_verdicts
 
     return print_verdicts(
@@ -99,12 +100,12 @@ def _path(given: str | None) -> Path | None:
 
 
 def _verdicts(
-    options: Options, policy: Policy, verifier: Verifier, progress: Progress | None
+    options: Options, policy: Policy, verifier: Verifier, reading: Reading
 ) -> list[Verdict]:
     if len(options.paths) > 1 and not options.trust_stat_cache:
         from modelseal.admission.many import check_all
 
-        return check_all(options.paths, policy, verifier, progress)
+        return check_all(options.paths, policy, verifier, reading)
     from modelseal.admission.check import check
 
     caches: list[StatCache | None] = [None for _ in options.paths]
@@ -113,6 +114,6 @@ def _verdicts(
 
         caches = [stat_cache.load(path) for path in options.paths]
     return [
-        check(path, policy, verifier, _path(options.bundle), progress, cache=cache)
+        check(path, policy, verifier, _path(options.bundle), reading._replace(cache=cache))
         for path, cache in zip(options.paths, caches, strict=True)
     ]

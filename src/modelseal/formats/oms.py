@@ -69,6 +69,25 @@ class Manifest(NamedTuple):
             return frozenset(r.name for r in self.resources)
         return frozenset(split_shard(r.name)[0] for r in self.resources)
 
+    def by_file(self) -> dict[str, bytes]:
+        """Return the digest of each file; of shards, those of a file one after the other."""
+        if self.serialization.method == "files":
+            return dict(self.resources)
+        parts: dict[str, dict[int, bytes]] = {}
+        for name, digest in self.resources:
+            file, start, _ = split_shard(name)
+            parts.setdefault(file, {})[start] = digest
+        return {file: b"".join(found[n] for n in sorted(found)) for file, found in parts.items()}
+
+    def sizes(self) -> dict[str, int]:
+        """Return the bytes of each file, which shards say themselves; else none is known."""
+        found: dict[str, int] = {}
+        if self.serialization.method == "shards":
+            for resource in self.resources:
+                file, _, end = split_shard(resource.name)
+                found[file] = max(end, found.get(file, 0))
+        return found
+
 
 def serialization(
     hash_type: str = "sha256", *, shard_size: int | None = None, allow_symlinks: bool = False

@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from modelseal.files import translated
-from modelseal.model import tree
+from modelseal.model import walk
 
 if TYPE_CHECKING:
     from modelseal.model.scope import Scope
@@ -97,10 +97,11 @@ def formats(root: Root, scope: Scope) -> dict[str, str]:
     """Return which of `FORMATS` each signed file of the model at `root` has, by its name.
 
     Raises:
-        FormatError, Undecided: see `tree.walk`; a file cannot be read.
+        FormatError, Undecided: see `walk.walk` and `walk.opened`.
     """
-    files = (file for file in tree.walk(root, scope) if scope.is_signed(file.name))
-    return {file.name: of_open_file(file) for file in files}
+    found = (files.only(scope.is_signed) for files in walk.walk(root, scope))
+    listing = (files for files in found if files.names)
+    return {file.name: of_open_file(file) for file in walk.opened(root, listing)}
 
 
 def _is_pickle(head: bytes) -> bool:

@@ -51,7 +51,8 @@ class ManifestDiff(NamedTuple):
     have no sizes, so what a signed file measured is known only by shards. `ignored_unsigned` are
     files and folders that nobody signed but that may be there, so they are no difference. Of the
     changed files, `pointers` are Git LFS pointers now, and of `signed_pointers` the pointer was
-    signed and not the content that is there now.
+    signed and not the content that is there now. `unread` counts the signed files that nobody
+    compared, because another one had settled that the model is not what was signed.
     """
 
     changed: tuple[str, ...] = ()
@@ -61,18 +62,20 @@ class ManifestDiff(NamedTuple):
     ignored_unsigned: tuple[str, ...] = ()
     pointers: tuple[str, ...] = ()
     signed_pointers: tuple[str, ...] = ()
+    unread: int = 0
 
     def __bool__(self) -> bool:
-        return bool(self.changed or self.added or self.missing)
+        return bool(self.changed or self.added or self.missing or self.unread)
 
     @property
     def only_added(self) -> bool:
         """Return whether every signed file is as it was signed, and there are others beside."""
-        return bool(self.added) and not self.changed and not self.missing
+        return bool(self.added) and not (self.changed or self.missing or self.unread)
 
     def __str__(self) -> str:
         """Return one bounded line, such as "changed: 'a.bin'; missing: 'b', 'c'"; without sizes."""
-        return "; ".join(f"{word}: {listed(names)}" for word, names in self.groups() if names)
+        found = [f"{word}: {listed(names)}" for word, names in self.groups() if names]
+        return "; ".join([*found, f"not read: {self.unread:,}"] if self.unread else found)
 
     def groups(self) -> tuple[tuple[Word, tuple[str, ...]], ...]:
         """Return the names by what is the matter with them, in the order in which it is told."""
@@ -96,7 +99,8 @@ class ManifestDiff(NamedTuple):
             "lfs_pointers": self.pointers,
             "signed_lfs_pointers": self.signed_pointers,
         }
-        return {**groups, "sizes": sizes, **{key: list(names) for key, names in lists.items()}}
+        plain = {key: list(names) for key, names in lists.items()}
+        return {**groups, "sizes": sizes, **plain, "unread": self.unread}
 
     def _repr_html_(self) -> str:
         """Return a bounded table; without the column of old sizes if none is known."""
@@ -156,10 +160,12 @@ def compare(signed: Contents, actual: Contents) -> ManifestDiff:
     if signed.manifest.resources == actual.manifest.resources:
         return ManifestDiff(ignored_unsigned=actual.ignored_unsigned)
     want, wanted = _by_file(signed)
+    want = {name: digest for name, digest in want.items() if name not in actual.unread}
     have, measured = _by_file(actual)
     found = differing(want, have, wanted, measured)
     return found._replace(
         ignored_unsigned=actual.ignored_unsigned,
+        unread=len(actual.unread),
         pointers=tuple(n for n in found.changed if n in actual.pointers - signed.pointers),
         signed_pointers=tuple(sorted(_signed_pointers(found.changed, signed, actual))),
     )

@@ -1,34 +1,38 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Digests at the speed of the machine: one pass, a reused buffer, memory that does not grow.
+"""Digests of large files at the speed of the machine, in memory that does not grow.
 
 A megabyte at a time into a buffer that stays in the cache was the fastest of the designs measured
-in one thread; a second one that reads ahead takes a tenth off a large file. mmap is no faster and
-dies with SIGBUS when a file is cut short. Shards are hashed side by side:
-hashlib lets go of the interpreter's lock.
+in one thread; where a processor is idle, a second thread that reads ahead takes a tenth off. mmap
+is no faster and dies with SIGBUS when a file is cut short. Files, and shards of files, are hashed
+side by side: hashlib lets go of the interpreter's lock.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
-from typing import TYPE_CHECKING, Protocol
+import threading
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, NamedTuple
 
-from modelseal.errors import FormatError, Undecided, shown
+from modelseal.errors import FormatError, shown
 from modelseal.files import translated
 from modelseal.formats import oms
+from modelseal.model import small_files, tree
+from modelseal.model.threads import PATIENCE, Stopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from modelseal.model.tree import OpenFile
+    from modelseal.model.links import Parts
 
     Progress = Callable[[int], None]
 
 BUFFER = 1024 * 1024  # bytes
 _MOST_SHARDS = 1_000_000  # of a file, which can be sparse and of any size; no bundle has as many
-_THREADS = 8  # more do not help: memory is the limit then
 _AHEAD = 64 * 1024 * 1024  # bytes from which a second thread that reads pays
-_AHEAD_BUFFER = 4 * 1024 * 1024  # bytes; smaller ones cost more in waking the thread than they gain
+_AHEAD_BUFFER = 1024 * 1024
+_AHEAD_BUFFERS = 4
+_TASK = 64 * 1024 * 1024  # bytes; shards that are smaller are hashed several at a time
 
 
 class SinkError(Exception):
@@ -39,41 +43,36 @@ class SinkError(Exception):
         self.cause = cause
 
 
-class _Hasher(Protocol):
-    def update(self, data: memoryview, /) -> object: ...
+class LargeFile(NamedTuple):
+    """A file to be hashed: its name in the model, where it is below the boundary, its size."""
 
-    def digest(self) -> bytes: ...
+    name: str
+    folder: Parts
+    part: str
+    size: int
 
 
-def resources(
-    file: OpenFile,
-    how: oms.Serialization,
-    progress: Progress | None = None,
-    sink: int | None = None,
-) -> list[oms.Resource]:
-    """Return the resources that `file` is: itself, or its shards; an empty file has no shards.
+class Stretch(NamedTuple):
+    """The bytes of a file from `start` to before `end`: all of it, or some of its shards."""
 
-    Just the bytes that were hashed are written to `sink`, if it is given. `progress` is called
-    with the number of bytes of each step.
+    file: LargeFile
+    start: int
+    end: int
+
+
+def stretches(file: LargeFile, shard: int | None) -> Iterator[Stretch]:
+    """Yield what of `file` can be hashed side by side.
 
     Raises:
-        FormatError: far too many shards. Undecided: the file cannot be read or changed while it
-            was read. SinkError: `sink` cannot be written.
+        FormatError: far too many shards.
     """
-    with translated(file.name):
-        before = os.fstat(file.fd)
-        ranges = _ranges(file.name, before.st_size, how.shard_size)
-        if sink is None and len(ranges) > 1:
-            found = _side_by_side(file, ranges, how.hash_type, progress)
-        else:
-            found = [_digest(file, part, how.hash_type, progress, sink) for part in ranges]
-        # A file that somebody appends to is longer than it was, also if the clock is coarse.
-        grown = os.pread(file.fd, 1, before.st_size)
-        after = os.fstat(file.fd)
-    if grown or _stamp(before) != _stamp(after):
-        raise _changed(file)
-    of_parts = names(file.name, before.st_size, how)
-    return [oms.Resource(*pair) for pair in zip(of_parts, found, strict=True)]
+    if shard is None:
+        yield Stretch(file, 0, file.size)
+        return
+    _check_shards(file.name, file.size, shard)
+    step = shard * max(1, _TASK // shard)
+    for start in range(0, file.size, step):
+        yield Stretch(file, start, min(start + step, file.size))
 
 
 def names(file: str, size: int, how: oms.Serialization) -> list[str]:
@@ -90,90 +89,167 @@ def names(file: str, size: int, how: oms.Serialization) -> list[str]:
 def _ranges(name: str, size: int, shard: int | None) -> list[tuple[int, int]]:
     if shard is None:
         return [(0, size)]
+    _check_shards(name, size, shard)
+    return [(start, min(start + shard, size)) for start in range(0, size, shard)]
+
+
+def _check_shards(name: str, size: int, shard: int) -> None:
     if size > shard * _MOST_SHARDS:
         raise FormatError(
             "too-many-shards",
             f"'{shown(name)}' would be more than {_MOST_SHARDS:,} shards of {shard:,} bytes.",
             "Check the size of the file; when signing, use larger shards.",
         )
-    return [(start, min(start + shard, size)) for start in range(0, size, shard)]
 
 
-def _side_by_side(
-    file: OpenFile, ranges: list[tuple[int, int]], hash_type: str, progress: Progress | None
-) -> list[bytes]:
-    found = []
-    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - 6 ms, for large files only
+class LargeFiles:
+    """Hashes large files below the folder open as `boundary`: one of these for each thread.
 
-    with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool:
-        digests = pool.map(lambda part: _digest(file, part, hash_type, None, None), ranges)
-        for (start, end), digest in zip(ranges, digests, strict=True):
-            found.append(digest)
-            if progress is not None:  # here, in one thread
-                progress(end - start)
-    return found
+    `ahead` says that a processor is idle. `progress` gets the number of bytes of each step. When
+    `stop` is set the work ends with `Stopped`.
+    """
+
+    def __init__(
+        self,
+        boundary: int,
+        how: oms.Serialization,
+        *,
+        stop: threading.Event,
+        ahead: bool = False,
+        progress: Progress | None = None,
+    ) -> None:
+        self._boundary = boundary
+        self._hasher = small_files.hasher(how.hash_type)
+        self._shard = how.shard_size
+        self._stop = stop
+        self._ahead = ahead
+        self._progress = progress
+        self._buffer = memoryview(bytearray(BUFFER))
+
+    def hash(self, stretch: Stretch) -> bytes:
+        """Return the digest of the `stretch`, or of each shard in it, one after the other.
+
+        Raises:
+            ModelSealError: the file cannot be read or changed meanwhile. Stopped: as asked.
+        """
+        file = stretch.file
+        with translated(file.name):
+            folder = small_files.open_folder(self._boundary, file.folder)
+            try:
+                fd, before = small_files.open_file(folder, file.part)
+            finally:
+                os.close(folder)
+            try:
+                if before.st_size != file.size:
+                    raise tree.changed(file.name)
+                found = self._digests(tree.OpenFile(file.name, fd, file.size), stretch)
+                check_unchanged(file.name, fd, before)
+            finally:
+                os.close(fd)
+        return found
+
+    def _digests(self, file: tree.OpenFile, stretch: Stretch) -> bytes:
+        step = self._shard or max(stretch.end, 1)
+        starts = range(stretch.start, stretch.end, step) or (0,)
+        return b"".join(self._digest(file, n, min(n + step, stretch.end)) for n in starts)
+
+    def _digest(self, file: tree.OpenFile, start: int, end: int) -> bytes:
+        hasher = self._hasher(self._buffer[:0])
+        for data in self._pieces(file, start, end):
+            hasher.update(data)
+            if self._progress is not None:
+                self._progress(len(data))
+            if self._stop.is_set():
+                raise Stopped
+        return hasher.digest()
+
+    def _pieces(self, file: tree.OpenFile, start: int, end: int) -> Iterator[memoryview]:
+        if self._ahead and end - start >= _AHEAD:
+            return _pieces_ahead(file, start, end)
+        return pieces(file, start, end, self._buffer)
 
 
-def _digest(
-    file: OpenFile,
-    part: tuple[int, int],
-    hash_type: str,
-    progress: Progress | None,
-    sink: int | None,
-) -> bytes:
-    start, end = part
-    hasher = _hasher(hash_type)
-    pieces = _pieces if end - start < _AHEAD else _pieces_ahead
-    for data in pieces(file, start, end):
-        hasher.update(data)
-        if sink is not None:
-            _write_all(sink, data)
-        if progress is not None:
-            progress(len(data))
-    return hasher.digest()
+def pieces(file: tree.OpenFile, start: int, end: int, buffer: memoryview) -> Iterator[memoryview]:
+    """Yield the bytes from `start` to `end`, each piece good until the next is asked for.
+
+    Raises:
+        Undecided: the file is shorter than it was. OSError: it cannot be read.
+    """
+    while start < end:
+        count = _read(file, start, end, buffer)
+        start += count
+        yield buffer[:count]
 
 
-def _pieces(file: OpenFile, offset: int, end: int) -> Iterator[memoryview]:
-    """Yield the bytes from `offset` to `end`, each piece good until the next is asked for."""
-    buffer = memoryview(bytearray(min(BUFFER, max(end - offset, 1))))
-    while offset < end:
-        piece = _read(file, buffer, offset, end)
-        offset += len(piece)
-        yield piece
-
-
-def _pieces_ahead(file: OpenFile, offset: int, end: int) -> Iterator[memoryview]:
-    """Do what `_pieces` does, but read one piece while the caller hashes the one before."""
-    spare, buffer = (memoryview(bytearray(_AHEAD_BUFFER)) for _ in range(2))
-    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - as above
-
-    with ThreadPoolExecutor(1) as reader:
-        pending = reader.submit(_read, file, buffer, offset, end)
-        while True:
-            piece = pending.result()
-            offset += len(piece)
-            if offset == end:
-                break
-            pending = reader.submit(_read, file, spare, offset, end)
-            spare, buffer = buffer, spare
-            yield piece
-    yield piece
-
-
-def _read(file: OpenFile, buffer: memoryview, offset: int, end: int) -> memoryview:
-    count = os.preadv(file.fd, [buffer[: end - offset]], offset)
+def _read(file: tree.OpenFile, start: int, end: int, buffer: memoryview) -> int:
+    count = os.preadv(file.fd, [buffer[: end - start]], start)
     if not count:
-        raise _changed(file)
-    return buffer[:count]
+        raise tree.changed(file.name)
+    return count
 
 
-def _hasher(hash_type: str) -> _Hasher:
-    if hash_type == "blake3":
-        import blake3  # noqa: PLC0415 - most models are signed with SHA-256
+def _pieces_ahead(file: tree.OpenFile, start: int, end: int) -> Iterator[memoryview]:
+    """Do what `pieces` does, but read while the caller hashes what was read before."""
+    empty: SimpleQueue[memoryview | None] = SimpleQueue()
+    full: SimpleQueue[tuple[memoryview, int] | BaseException] = SimpleQueue()
 
-        hasher: _Hasher = blake3.blake3()
-        return hasher
-    return hashlib.new(hash_type)
+    def read() -> None:
+        offset = start
+        try:
+            while offset < end and (buffer := empty.get()) is not None:
+                count = _read(file, offset, end, buffer)
+                offset += count
+                full.put((buffer, count))
+        except BaseException as error:  # noqa: BLE001 - raised below, by whom it concerns
+            full.put(error)
+
+    for _ in range(_AHEAD_BUFFERS):
+        empty.put(memoryview(bytearray(_AHEAD_BUFFER)))
+    thread = threading.Thread(target=read, daemon=True)
+    thread.start()
+    try:
+        while start < end:
+            piece = full.get()
+            if isinstance(piece, BaseException):
+                raise piece
+            buffer, count = piece
+            start += count
+            yield buffer[:count]
+            empty.put(buffer)
+    finally:
+        empty.put(None)
+        thread.join(PATIENCE)
+
+
+def copied(
+    file: tree.OpenFile, sink: int | None, how: oms.Serialization, progress: Progress | None = None
+) -> bytes:
+    """Return the digests of the `file`, as `LargeFiles.hash`, its bytes written to a `sink`.
+
+    Just the bytes that were hashed are written.
+
+    Raises:
+        FormatError: far too many shards. Undecided: the file cannot be read or changed meanwhile.
+            SinkError: `sink` cannot be written.
+    """
+    buffer = memoryview(bytearray(min(BUFFER, file.size + 1)))
+    new = small_files.hasher(how.hash_type)
+    found = []
+    with translated(file.name):
+        before = os.fstat(file.fd)
+        if before.st_size != file.size:
+            raise tree.changed(file.name)
+        for start, end in _ranges(file.name, file.size, how.shard_size):
+            hasher = new(buffer[:0])
+            for data in pieces(file, start, end, buffer):
+                hasher.update(data)
+                if sink is not None:
+                    _write_all(sink, data)
+                if progress is not None:
+                    progress(len(data))
+            found.append(hasher.digest())
+        check_unchanged(file.name, file.fd, before)
+    return b"".join(found)
 
 
 def _write_all(fd: int, data: memoryview) -> None:
@@ -184,12 +260,17 @@ def _write_all(fd: int, data: memoryview) -> None:
         raise SinkError(error) from error
 
 
-def _changed(file: OpenFile) -> Undecided:
-    return Undecided(
-        "changed-while-reading",
-        f"'{shown(file.name)}' changed while it was read.",
-        "Try again when nothing writes to the model.",
-    )
+def check_unchanged(name: str, fd: int, before: os.stat_result) -> None:
+    """Check that the open file is as it was, having been read to its end.
+
+    Raises:
+        Undecided: it changed ("changed-while-reading"). OSError: cannot tell.
+    """
+    # A file that somebody appends to is longer than it was, also if the clock is coarse.
+    grown = os.pread(fd, 1, before.st_size)
+    after = os.fstat(fd)
+    if grown or _stamp(before) != _stamp(after):
+        raise tree.changed(name)
 
 
 def _stamp(status: os.stat_result) -> tuple[int, int, int]:

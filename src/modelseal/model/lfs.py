@@ -11,11 +11,11 @@ import os
 import re
 from typing import TYPE_CHECKING
 
+from modelseal.model.small_files import POINTER_LIMIT
+
 if TYPE_CHECKING:
     from modelseal.model.tree import OpenFile
 
-_SHORTEST = 120  # bytes
-_LIMIT = 1024  # bytes; a pointer has fewer
 _VERSION = "https://git-lfs.github.com/spec/v1"
 _POINTER = re.compile(
     rb"version https?://(git-lfs\.github\.com|hawser\.github\.com)/spec/v1\n"
@@ -27,10 +27,10 @@ _POINTER = re.compile(
 
 def is_pointer(file: OpenFile) -> bool:
     """Return whether the file is a pointer. Of other files hardly any is read to find that out."""
-    if not _SHORTEST <= file.size < _LIMIT:
+    if file.size >= POINTER_LIMIT:
         return False
     try:
-        return is_pointer_text(os.pread(file.fd, _LIMIT, 0))
+        return is_pointer_text(os.pread(file.fd, POINTER_LIMIT, 0))
     except OSError:  # whoever reads it for its digest says what is wrong
         return False
 

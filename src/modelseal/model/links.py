@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from modelseal.errors import FormatError, shown
 from modelseal.model import hub_cache
+from modelseal.model.small_files import ON_THE_WAY, open_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 _MAX_LINKS = 40  # on one way, as Linux has it
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-# A folder on the way need not be readable; only Linux can say so.
-_ON_THE_WAY = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Boundary(NamedTuple):
@@ -58,7 +57,7 @@ def cache_boundary(cache: os.PathLike[str], model: Parts) -> Iterator[Boundary]:
     Raises:
         OSError: the cache cannot be opened.
     """
-    fd = os.open(cache, _ON_THE_WAY)
+    fd = os.open(cache, ON_THE_WAY)
     try:
         yield Boundary(fd, model, model[0])
     finally:
@@ -127,12 +126,8 @@ def opened(boundary: Boundary, path: Parts) -> tuple[int, int]:
 
 @contextmanager
 def _folder(root_fd: int, path: Parts) -> Iterator[int]:
-    fd = os.dup(root_fd)
+    fd = open_folder(root_fd, path)
     try:
-        for part in path:
-            inner = os.open(part, _ON_THE_WAY, dir_fd=fd)
-            os.close(fd)
-            fd = inner
         yield fd
     finally:
         os.close(fd)

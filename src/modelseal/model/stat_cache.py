@@ -8,7 +8,7 @@ too, and verification never does unless it is told to.
 
 One JSON file a model, named by the SHA-256 of its absolute path, private to the user:
 
-    {"version": 1, "model": PATH, "files": {NAME: [STAMP, [DIGEST, ...]]}}
+    {"version": 2, "model": PATH, "files": {NAME: [STAMP, DIGESTS]}}
 """
 
 from __future__ import annotations
@@ -23,18 +23,20 @@ from typing import TYPE_CHECKING, Any
 
 from modelseal import home, outputs
 from modelseal.errors import ModelSealError, Undecided
-from modelseal.files import read_untrusted, translated
-from modelseal.formats import oms
+from modelseal.files import read_untrusted
 from modelseal.formats.strict import as_kind, member, parse_json
-from modelseal.model import hashing
+from modelseal.model import digests, walk
 
 if TYPE_CHECKING:
-    from modelseal.model.hashing import Progress
-    from modelseal.model.tree import OpenFile
+    from collections.abc import Sequence
+
+    from modelseal.formats import oms
+    from modelseal.model import tree
+    from modelseal.model.walk import Files
 
 LIMIT = 256 * 1024 * 1024  # bytes; a million files have less
 _ITEMS = 8_000_000  # JSON values; such a cache has some 4,000,000
-VERSION = 1
+VERSION = 2
 
 # A file that changes again within one tick of the clock has the same stamp (the "racily clean"
 # entries of git); two seconds are the coarsest tick of a file system.
@@ -44,12 +46,15 @@ _WHAT = "stat cache"
 
 
 class StatCache:
-    """What was known of the files of one model, and what is found out now."""
+    """What was known of the files of one model, and what is found out now.
 
-    def __init__(self, model: Path, known: dict[str, tuple[str, tuple[bytes, ...]]]) -> None:
+    The digests of the shards of a file follow each other.
+    """
+
+    def __init__(self, model: Path, known: dict[str, tuple[str, bytes]]) -> None:
         self._model = model
         self._known = known
-        self._found: dict[str, tuple[str, tuple[bytes, ...]]] = {}
+        self._found: dict[str, tuple[str, bytes]] = {}
         self.unread = 0  # files whose digest was known
 
     def agreeing(self, signed: oms.Manifest | None) -> StatCache:
@@ -60,39 +65,45 @@ class StatCache:
         """
         if signed is None:
             return StatCache(self._model, {})
-        way, listed = _way(signed.serialization), _by_file(signed)
+        prefix, listed = _serialized(signed.serialization), signed.by_file()
         known = {
-            name: (stamp, digests)
-            for name, (stamp, digests) in self._known.items()
-            if stamp.startswith(way) and listed.get(name, ()) == digests
+            name: (stamp, digest)
+            for name, (stamp, digest) in self._known.items()
+            if stamp.startswith(prefix) and listed.get(name, b"") == digest
         }
         return StatCache(self._model, known)
 
-    def resources(
-        self, file: OpenFile, how: oms.Serialization, progress: Progress | None = None
-    ) -> list[oms.Resource]:
-        """Return the resources that `file` is, hashed now unless it looks as it did.
+    def of_files(
+        self,
+        root: tree.Root,
+        listing: Sequence[Files],
+        how: oms.Serialization,
+        reading: digests.Reading,
+    ) -> digests.Digests:
+        """Return the digests of the files in `listing`, hashed now unless they look as they did.
 
         Raises:
-            FormatError, Undecided: as `hashing.resources`.
+            FormatError, Undecided: as `digests.of_files`.
         """
         started = time.time_ns()
-        with translated(file.name):
-            before = os.fstat(file.fd)
-        stamp = _stamp(before, how)
-        names = hashing.names(file.name, before.st_size, how)
-        seen, digests = self._known.get(file.name, ("", ()))
-        if seen == stamp and len(digests) == len(names):
-            self._found[file.name] = (stamp, digests)
-            self.unread += 1
-            return [oms.Resource(*pair) for pair in zip(names, digests, strict=True)]
-        found = hashing.resources(file, how, progress)
-        with translated(file.name):
-            after = os.fstat(file.fd)
-        settled = before.st_ctime_ns + SETTLED_NS < started
-        if settled and _stamp(after, how) == stamp:
-            self._found[file.name] = (stamp, tuple(resource.digest for resource in found))
+        before = _stamps(root, listing, how)
+        known = {name for name, (stamp, _) in before.items() if self._knows(name, stamp)}
+        rest = [files.only(lambda name: name not in known) for files in listing]
+        rest = [files for files in rest if files.names]
+        found = digests.of_files(root, rest, how, reading)
+        for name, (stamp, status) in _stamps(root, rest, how).items():
+            settled = status.st_ctime_ns + SETTLED_NS < started
+            if settled and stamp == before[name][0] and name in found.digests:
+                self._found[name] = (stamp, found.digests[name])
+        for name in known:
+            self._found[name] = self._known[name]
+            found.digests[name] = self._known[name][1]
+            found.sizes[name] = before[name][1].st_size
+        self.unread += len(known)
         return found
+
+    def _knows(self, name: str, stamp: str) -> bool:
+        return self._known.get(name, ("", b""))[0] == stamp
 
     def save(self) -> None:
         """Keep what was found for the next time.
@@ -100,10 +111,7 @@ class StatCache:
         Raises:
             Undecided: it cannot be written.
         """
-        files = {
-            name: [stamp, [digest.hex() for digest in digests]]
-            for name, (stamp, digests) in self._found.items()
-        }
+        files = {name: [stamp, digest.hex()] for name, (stamp, digest) in self._found.items()}
         value = {"version": VERSION, "model": str(self._model), "files": files}
         path = path_of(self._model)
         try:
@@ -122,7 +130,7 @@ class StatCache:
 def load(model: Path) -> StatCache:
     """Return what is known of the model at `model`: nothing, if it cannot be read or trusted."""
     model = Path(os.path.realpath(model))
-    known: dict[str, tuple[str, tuple[bytes, ...]]] = {}
+    known: dict[str, tuple[str, bytes]] = {}
     try:
         path = path_of(model)
         if _is_private(path.parent) and _is_private(path):
@@ -149,7 +157,7 @@ def _is_private(path: Path) -> bool:
     return mine and not found.st_mode & _OTHERS
 
 
-def _parsed(data: bytes, model: Path) -> dict[str, tuple[str, tuple[bytes, ...]]]:
+def _parsed(data: bytes, model: Path) -> dict[str, tuple[str, bytes]]:
     """Return the digests in `data`; none if they are of another version or model."""
     obj = as_kind(parse_json(data, what=_WHAT, limit=LIMIT, items=_ITEMS), dict, what=_WHAT)
     if (obj.get("version"), obj.get("model")) != (VERSION, str(model)):
@@ -158,30 +166,26 @@ def _parsed(data: bytes, model: Path) -> dict[str, tuple[str, tuple[bytes, ...]]
     return {name: _entry(as_kind(item, list, what=_WHAT)) for name, item in files.items()}
 
 
-def _entry(item: list[Any]) -> tuple[str, tuple[bytes, ...]]:
-    stamp, digests = item
-    hexes = as_kind(digests, list, what=_WHAT)
-    return as_kind(stamp, str, what=_WHAT), tuple(
-        bytes.fromhex(as_kind(digest, str, what=_WHAT)) for digest in hexes
-    )
+def _entry(item: list[Any]) -> tuple[str, bytes]:
+    stamp, found = (as_kind(one, str, what=_WHAT) for one in item)
+    return stamp, bytes.fromhex(found)
+
+
+def _stamps(
+    root: tree.Root, listing: Sequence[Files], how: oms.Serialization
+) -> dict[str, tuple[str, os.stat_result]]:
+    found = {}
+    for files in listing:
+        for name, status in walk.statuses(root, files).items():
+            found[name] = (_stamp(status, how), status)
+    return found
 
 
 def _stamp(found: os.stat_result, how: oms.Serialization) -> str:
     """Return what must be equal: the file's status, and how it was hashed."""
     numbers = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
-    return _way(how) + " ".join(map(str, numbers))
+    return _serialized(how) + " ".join(map(str, numbers))
 
 
-def _way(how: oms.Serialization) -> str:
+def _serialized(how: oms.Serialization) -> str:
     return f"{how.hash_type} {how.shard_size} "
-
-
-def _by_file(signed: oms.Manifest) -> dict[str, tuple[bytes, ...]]:
-    """Return the digests of each file, of shards in the order of the file."""
-    if signed.serialization.shard_size is None:
-        return {resource.name: (resource.digest,) for resource in signed.resources}
-    found: dict[str, dict[int, bytes]] = {}
-    for resource in signed.resources:
-        file, start, _ = oms.split_shard(resource.name)
-        found.setdefault(file, {})[start] = resource.digest
-    return {file: tuple(parts[n] for n in sorted(parts)) for file, parts in found.items()}

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Walk a hostile folder: open every regular file once, and nothing else.
+"""Open a model that may be hostile: its folder, or the one file that it is.
 
-Everything goes through directory descriptors with O_NOFOLLOW, so that nobody who can rename inside
-the model can lead the walk out of it. Links (unless they are to be followed), FIFOs, sockets and
-devices are refused by lstat before anything is opened; what was opened is checked again by fstat.
+Links (but for those of the Hugging Face Hub's cache), FIFOs, sockets and devices are refused by
+lstat before anything is opened; what was opened is checked again by fstat.
 """
 
 from __future__ import annotations
@@ -14,26 +13,22 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from modelseal.errors import FormatError, shown
-from modelseal.files import not_regular, read_fd, translated
-from modelseal.formats import oms
+from modelseal.errors import FormatError, Undecided, shown
+from modelseal.files import read_fd, translated
 from modelseal.model import hub_cache, links, names
 from modelseal.model.links import Boundary
-from modelseal.model.scope import EVERYTHING
+from modelseal.model.small_files import ON_THE_WAY, open_file, open_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from modelseal.model.links import Parts
-    from modelseal.model.scope import Scope
 
 MAX_FILES = 1_000_000
 MAX_DEPTH = 64
 LOST_AND_FOUND = "lost+found"
+FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
-_OTHERS = stat.S_IRWXG | stat.S_IRWXO
-_FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _KINDS = {
     stat.S_IFLNK: "a symbolic link",
     stat.S_IFIFO: "a FIFO",
@@ -51,6 +46,13 @@ class OpenFile(NamedTuple):
     size: int
 
 
+class SingleFile(NamedTuple):
+    """The file that is a model by itself: its base name, and where it is below the boundary."""
+
+    name: str
+    path: Parts
+
+
 class Root(NamedTuple):
     """A model, open: a folder, and what its links must stay inside, or the `only` file.
 
@@ -61,7 +63,7 @@ class Root(NamedTuple):
     fd: int
     boundary: Boundary
     is_linked: bool = False
-    only: OpenFile | None = None
+    only: SingleFile | None = None
 
 
 @contextmanager
@@ -72,7 +74,7 @@ def folder(path: Path) -> Iterator[Root]:
         UsageError, FormatError, Undecided: missing, a link or no folder, unreadable.
     """
     with translated(str(path)):
-        fd = os.open(path, _FOLDER_FLAGS)
+        fd = os.open(path, FOLDER_FLAGS)
     try:
         place = hub_cache.located(_real_path(fd, path))
         if place is None:
@@ -105,37 +107,57 @@ def _real_path(fd: int, path: Path) -> str:
 
 
 @contextmanager
-def single(path: Path) -> Iterator[OpenFile]:
-    """Give the regular file at `path`, open; its name is the base name.
+def file(path: Path) -> Iterator[Root]:
+    """Give the model that is the one file at `path`; its name is the base name.
 
     A link is refused, unless it is one of those that a cache of the Hugging Face Hub is made of.
 
     Raises:
         UsageError, FormatError, Undecided: as `folder`.
     """
-    with translated(str(path)):
-        mode = os.lstat(path).st_mode
-        place = None
-        if stat.S_ISLNK(mode):
-            place = hub_cache.located(str(Path(os.path.realpath(path.parent), path.name)))
-        if place is not None:
-            with links.cache_boundary(*place) as boundary:
-                where = links.resolved(boundary, place[1], path.name)
-                fd, mode = links.opened(boundary, where)
-        else:
-            _check_kind(mode, str(path))
-            fd = os.open(path, _FILE_FLAGS)
-    try:
-        yield OpenFile(names.from_disk(path.name), fd, _checked_size(fd, str(path)))
-    finally:
-        os.close(fd)
+    with _located(path) as (boundary, where):
+        only = SingleFile(names.from_disk(path.name), where)
+        yield Root(boundary.fd, boundary, boundary.repository is not None, only)
 
 
 @contextmanager
-def file(path: Path) -> Iterator[Root]:
-    """Give the model that is the one file at `path`; otherwise as `single`."""
-    with single(path) as only:
-        yield Root(only.fd, Boundary(only.fd), path.is_symlink(), only)
+def single(path: Path) -> Iterator[OpenFile]:
+    """Give the regular file at `path`, open; otherwise as `file`.
+
+    Raises:
+        UsageError, FormatError, Undecided: as `file`.
+    """
+    with _located(path) as (boundary, where):
+        with translated(str(path)):
+            parent = open_folder(boundary.fd, where[:-1])
+            try:
+                fd, status = open_file(parent, where[-1])
+            finally:
+                os.close(parent)
+        try:
+            yield OpenFile(names.from_disk(path.name), fd, status.st_size)
+        finally:
+            os.close(fd)
+
+
+@contextmanager
+def _located(path: Path) -> Iterator[tuple[Boundary, Parts]]:
+    """Give what the file at `path` must be inside of, and where it is in there."""
+    with ExitStack() as stack:
+        with translated(str(path)):
+            mode = os.lstat(path).st_mode
+            place = None
+            if stat.S_ISLNK(mode):
+                place = hub_cache.located(str(Path(os.path.realpath(path.parent), path.name)))
+            if place is not None:
+                boundary = stack.enter_context(links.cache_boundary(*place))
+                where = links.resolved(boundary, place[1], path.name)
+            else:
+                check_kind(mode, str(path))
+                fd = os.open(path.parent, ON_THE_WAY & ~os.O_NOFOLLOW)
+                stack.callback(os.close, fd)
+                boundary, where = Boundary(fd), (path.name or ".",)
+        yield boundary, where
 
 
 def read(path: Path, limit: int, what: str) -> bytes:
@@ -148,122 +170,12 @@ def read(path: Path, limit: int, what: str) -> bytes:
         return read_fd(file.fd, limit, f"The {what} '{shown(str(path))}'")
 
 
-def walk(
-    root: Root, scope: Scope = EVERYTHING, ignored: list[str] | None = None
-) -> Iterator[OpenFile]:
-    """Yield every regular file of the model that is in `scope`, open until the next is asked for.
-
-    `ignored` gets the names of what is there unsigned and may be.
+def check_kind(mode: int, name: str) -> None:
+    """Check that no link, FIFO, socket or device has this `mode`.
 
     Raises:
-        FormatError: a link that is not to be followed, leads out of the model, nowhere or in a
-            circle; a special file, a name that is not UTF-8, too many files, too deep.
-        Undecided: unreadable or changed meanwhile.
+        FormatError: one has ("symlink", "special-file").
     """
-    if root.only is not None:
-        return iter((root.only,))
-    walker = _Walker(root, scope, [] if ignored is None else ignored)
-    return walker.below(root.fd, "", (root.boundary.model,))
-
-
-class _Walker:
-    """One walk: what stays the same all the way down, and how much was met."""
-
-    def __init__(self, root: Root, scope: Scope, ignored: list[str]) -> None:
-        self._boundary = root.boundary
-        self._follow = scope.follow_links or root.is_linked
-        self._scope = scope
-        self._ignored = ignored
-        self._met = 0
-
-    def below(self, fd: int, prefix: str, real: tuple[Parts, ...]) -> Iterator[OpenFile]:
-        """Yield the files below the folder `fd`; `real` are the folders on the way, links solved.
-
-        The last of `real` is this one.
-        """
-        if prefix.count("/") > MAX_DEPTH:
-            raise FormatError("too-deep", f"The model has folders more than {MAX_DEPTH} deep.")
-        with translated(prefix or "the model folder"), os.scandir(fd) as entries:
-            parts = sorted(entry.name for entry in entries)
-        for part in parts:
-            name = self._name(fd, prefix, part)
-            if name is None or name in self._scope.skip:
-                continue
-            self._met += 1  # folders too: links can make many of few
-            if self._met > MAX_FILES:
-                raise FormatError("too-many-files", f"The model has more than {MAX_FILES} files.")
-            found = self._opened(fd, part, oms.check_name(name), (*real[-1], part))
-            if found is None:
-                continue
-            inner, mode, where = found
-            try:
-                if stat.S_ISDIR(mode):
-                    if where in real:
-                        raise links.bad_link(name, "leads in a circle")
-                    yield from self.below(inner, name + "/", (*real, where))
-                else:
-                    file = OpenFile(name, inner, _checked_size(inner, name))
-                    if file.size or self._scope.empty_files:
-                        yield file
-            finally:
-                os.close(inner)
-
-    def _name(self, fd: int, prefix: str, part: str) -> str | None:
-        """Return the name of `part` of the folder `fd` in the model.
-
-        None if no manifest has such a name and it may be there unsigned.
-        """
-        try:
-            return prefix + names.from_disk(part)
-        except FormatError:
-            if not self._scope.ignore_unsigned:
-                raise
-            with translated(names.text(part)):
-                mode = os.stat(part, dir_fd=fd, follow_symlinks=False).st_mode
-            if not self._is_ignored(prefix + part, mode):
-                raise
-            return None
-
-    def _opened(self, fd: int, part: str, name: str, where: Parts) -> tuple[int, int, Parts] | None:
-        """Return `part` of the folder `fd` open, its mode, and where it is when links are solved.
-
-        None if it is to be passed over.
-        """
-        with translated(name):
-            status = os.stat(part, dir_fd=fd, follow_symlinks=False)
-            mode = status.st_mode
-            if self._scope.ignore_unsigned and self._is_ignored(name, mode):
-                return None
-            if name == LOST_AND_FOUND and _is_roots_own(status):
-                return None
-            if self._follow and stat.S_ISLNK(mode):
-                where = links.resolved(self._boundary, where, name)
-                return *links.opened(self._boundary, where), where
-            _check_kind(mode, name)
-            flags = _FOLDER_FLAGS if stat.S_ISDIR(mode) else _FILE_FLAGS
-            return os.open(part, flags, dir_fd=fd), mode, where
-
-    def _is_ignored(self, name: str, mode: int) -> bool:
-        kinds = {stat.S_IFDIR: (True,), stat.S_IFLNK: (True, False)}.get(
-            stat.S_IFMT(mode), (False,)
-        )
-        ignored = any(self._scope.ignores(name, folder=folder) for folder in kinds)
-        if ignored:
-            self._ignored.append(name)
-        return ignored
-
-
-def _is_roots_own(status: os.stat_result) -> bool:
-    """Return whether this is what ext4 puts at the top of a volume, closed to all but root.
-
-    Its owner and mode keep anybody else from putting something there for a loader to find. Root
-    sees what is in it: usually nothing, and a file would be one that nobody signed.
-    """
-    closed = stat.S_ISDIR(status.st_mode) and not status.st_mode & _OTHERS
-    return closed and status.st_uid == 0 != os.geteuid()
-
-
-def _check_kind(mode: int, name: str) -> None:
     kind = _KINDS.get(stat.S_IFMT(mode))
     if kind is not None:
         code = "symlink" if stat.S_ISLNK(mode) else "special-file"
@@ -274,8 +186,10 @@ def _check_kind(mode: int, name: str) -> None:
         )
 
 
-def _checked_size(fd: int, name: str) -> int:
-    found = os.fstat(fd)
-    if not stat.S_ISREG(found.st_mode):  # swapped between lstat and open
-        raise not_regular(shown(name))
-    return found.st_size
+def changed(name: str) -> Undecided:
+    """Return the refusal of the file `name`, which is not what it was a moment ago."""
+    return Undecided(
+        "changed-while-reading",
+        f"'{shown(name)}' changed while it was read.",
+        "Try again when nothing writes to the model.",
+    )

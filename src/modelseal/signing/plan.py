@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from modelseal.model.hashing import Progress
+    from modelseal.model.digests import Reading
     from modelseal.trust.signature import HashName
     from modelseal.verification.authentic import Kind
 
@@ -77,7 +77,7 @@ def make_plan(
     artifact_hash: HashName | None,
     *,
     overwrite: bool,
-    progress: Progress | None,
+    reading: Reading,
 ) -> Plan:
     """Return what to sign, refusing early what would fail after the sign-in.
 
@@ -98,13 +98,14 @@ def make_plan(
         _refuse_patterns(in_scope.skip)
     place.check(overwrite=overwrite)  # before all of it is read
     cache = _notes(path, place, folder=is_folder) if options.update else None
+    reading = reading._replace(cache=cache)
     message = b""
     if in_scope is not None:
-        contents = manifest.of_folder(path, in_scope, progress, options.serialization, cache)
+        contents = manifest.of_folder(path, in_scope, options.serialization, reading)
     elif options.files_as_models:
-        contents = manifest.of_file(path, progress, options.serialization, cache)
+        contents = manifest.of_file(path, options.serialization, reading)
     else:
-        message, contents = _artifact(path, artifact_hash, progress, cache)
+        message, contents = _artifact(path, artifact_hash, reading)
     found = contents.manifest
     _subject(path)  # what the signature says it is about
     _refuse_control_characters(found)
@@ -185,9 +186,7 @@ def _notes(path: Path, place: Place, *, folder: bool) -> stat_cache.StatCache:
     return stat_cache.load(path).agreeing(signed)
 
 
-def _artifact(
-    path: Path, by: HashName | None, progress: Progress | None, cache: stat_cache.StatCache | None
-) -> tuple[bytes, manifest.Contents]:
+def _artifact(path: Path, by: HashName | None, reading: Reading) -> tuple[bytes, manifest.Contents]:
     """Return what the signer of the file wants, read once, and what the file is.
 
     Raises:
@@ -202,7 +201,7 @@ def _artifact(
         contents = manifest.Contents(found, pointers=pointers)
     else:
         how = oms.Serialization(hash_type=by)
-        contents = manifest.of_file(path, progress, how, cache)
+        contents = manifest.of_file(path, how, reading)
         artifact = contents.manifest.resources[0].digest
     if path.stat().st_size == 0:
         raise FormatError(

@@ -18,6 +18,7 @@ from modelseal.errors import UsageError, shown
 from modelseal.formats import bundle as bundle_format
 from modelseal.formats.strict import b64encode
 from modelseal.model.bundles import OLD_FILE_SUFFIX
+from modelseal.model.digests import PLAIN
 from modelseal.model.scope import check_ignored
 from modelseal.signing.plan import SignOptions, make_plan
 from modelseal.signing.signed import Signed, signer_of, time_of
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
-    from modelseal.model.hashing import Progress
+    from modelseal.model.digests import Reading
     from modelseal.signing.plan import Plan
     from modelseal.signing.signers import Signer
 
@@ -82,7 +83,7 @@ def sign_all(
     bundle: str | Path | None = None,
     overwrite: bool = False,
     legacy_files: bool = False,
-    progress: Progress | None = None,
+    reading: Reading = PLAIN,
     signer: Signer | None = None,
     options: SignOptions | None = None,
     done: list[Signed] | None = None,
@@ -106,8 +107,7 @@ def sign_all(
     overwrite = overwrite or options.update
     by = "sha256" if signer is None else signer.artifact_hash
     plans = [
-        make_plan(Path(p), bundle, options, by, overwrite=overwrite, progress=progress)
-        for p in paths
+        make_plan(Path(p), bundle, options, by, overwrite=overwrite, reading=reading) for p in paths
     ]
     if signer is not None:
         signer.check({plan.kind for plan in plans}, certificate=legacy_files)

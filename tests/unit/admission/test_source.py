@@ -18,8 +18,8 @@ def copied(model, into, **how):
     scope, how = of_signed(signed), signed.serialization
     with tree.folder(model) as root:
         assert source.sizes(root, scope).keys() == signed.file_names()
-        assert not compare(contents, source.hashed(root, scope, how, None))
-        assert not compare(contents, source.copied(root, scope, how, into, None))
+        assert not compare(contents, source.hashed(root, scope, how))
+        assert not compare(contents, source.copied(root, scope, how, into))
     return {p.relative_to(into).as_posix(): p for p in into.rglob("*") if p.is_file()}
 
 

@@ -131,10 +131,12 @@ def test_a_signed_file_called_like_a_bundle_is_compared(key, model):
     put(model, "a.oms.sig", "b.oms.sig")
     sign(key, model)
     assert verdict(key, model)["code"] == "accepted"
-    (model / "b.oms.sig").unlink()
     (model / "a.oms.sig").write_text("altered")
     found = verdict(key, model)["diff"]
-    assert (found["changed"], found["missing"]) == (["a.oms.sig"], ["b.oms.sig"])
+    assert (found["changed"], found["missing"]) == (["a.oms.sig"], [])
+    (model / "b.oms.sig").unlink()
+    found = verdict(key, model)["diff"]
+    assert (found["changed"], found["missing"]) == ([], ["b.oms.sig"])
 
 
 def test_kaggles_folder_is_not_looked_for_behind_a_link(model, tmp_path):

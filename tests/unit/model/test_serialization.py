@@ -12,6 +12,7 @@ import pytest
 from modelseal.errors import FormatError
 from modelseal.formats import oms
 from modelseal.model import manifest
+from modelseal.model.digests import Reading
 from modelseal.model.scope import Scope
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def test_files_and_shards_have_the_digests_of_their_bytes(model, hash_type, dige
     }  # fmt: skip
     how = oms.serialization(hash_type, shard_size=20)
     steps: list[int] = []
-    shards = manifest.of_folder(model, progress=steps.append, how=how).manifest
+    shards = manifest.of_folder(model, how=how, reading=Reading(progress=steps.append)).manifest
     whole = digest(b"01234567890123456789")
     assert {r.name: r.digest for r in shards.resources} == {
         "a:b:0:20": whole, "a:b:20:40": whole, "a:b:40:50": digest(b"0123456789"),
@@ -65,9 +66,9 @@ def test_files_and_shards_have_the_digests_of_their_bytes(model, hash_type, dige
 
 def test_a_model_of_one_file_may_be_renamed(model):
     for size in (None, 20):
-        signed = manifest.of_file(model / "a:b", None, oms.serialization(shard_size=size)).manifest
+        signed = manifest.of_file(model / "a:b", oms.serialization(shard_size=size)).manifest
         (model / "c").write_bytes((model / "a:b").read_bytes())
-        renamed = manifest.of_file(model / "c", None, signed.serialization).manifest
+        renamed = manifest.of_file(model / "c", signed.serialization).manifest
         assert manifest.renamed(signed, "c") == renamed
 
 

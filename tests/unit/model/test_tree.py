@@ -14,6 +14,7 @@ import pytest
 from modelseal.errors import FormatError, ModelSealError, Undecided, UsageError
 from modelseal.model import manifest, scope, tree
 from modelseal.model.diff import compare
+from modelseal.model.digests import Reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -52,7 +53,7 @@ def test_defaults_are_ignored_at_the_top_only(tmp_path: Path) -> None:
 def test_progress_counts_bytes(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"x" * 2_500_000)
     steps: list[int] = []
-    manifest.of_folder(tmp_path, progress=steps.append)
+    manifest.of_folder(tmp_path, reading=Reading(progress=steps.append))
     assert sum(steps) == 2_500_000
 
 
@@ -189,7 +190,7 @@ def test_a_file_that_grows_while_read_is_undecided(tmp_path: Path, size: int) ->
             file.write(b"y")
 
     with pytest.raises(Undecided) as refused:
-        manifest.of_folder(tmp_path, progress=grow)
+        manifest.of_folder(tmp_path, reading=Reading(progress=grow))
     assert refused.value.code == "changed-while-reading"
 
 
