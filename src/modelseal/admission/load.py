@@ -13,6 +13,7 @@ from modelseal.admission.admit import admit
 from modelseal.admission.request import asked
 from modelseal.arguments import no_empty_values
 from modelseal.files import no_temporary_folder, of_os_error
+from modelseal.model.digests import Reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +28,7 @@ def load(
     *,
     bundle: str | Path | None = None,
     store: str | Path | None = None,
+    workers: int | None = None,
     **request: Unpack[Request],
 ) -> Iterator[Path]:
     """Give the path of a private, read-only, verified copy of the model, a folder or one file.
@@ -34,7 +36,7 @@ def load(
     Load from that path and nowhere else: whatever happens to the original meanwhile, the copy has
     the bytes that were signed by somebody whom you accept, see `modelseal.Request`. Without `store`
     the copy goes at the end of the `with` block; with it, the copy stays there and the next load
-    need not make it again.
+    need not make it again. At most `workers` processors are used, by default all.
 
         with modelseal.load("model/", identity="alice@example.com", issuer=ISSUER) as copy:
             model = joblib.load(copy / "model.joblib")
@@ -43,12 +45,16 @@ def load(
         PolicyRefused: decided: this is not what such a signer signed.
         FormatError, Undecided, UsageError: could not tell.
     """
+    reading = Reading(workers)
+    reading.check()
     with ExitStack() as stack:
         try:
             policy, verifier = asked(**request)
             signature = None if bundle is None else Path(bundle)
             folder = stack.enter_context(temporary_store()) if store is None else Path(store)
-            snapshot = admit(Path(path), policy, verifier, folder, bundle=signature)
+            snapshot = admit(
+                Path(path), policy, verifier, folder, bundle=signature, reading=reading
+            )
         except OSError as error:
             raise of_os_error(error) from error
         if snapshot.lease is not None:

@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import gc
-import os
 from functools import partial
 from typing import TYPE_CHECKING
 
 from modelseal.admission.check import check
 from modelseal.errors import ModelSealError, Undecided
 from modelseal.model.digests import PLAIN
+from modelseal.model.threads import has_threads, processors
 from modelseal.policy.verdict import Check, Verdict
 
 if TYPE_CHECKING:
@@ -34,13 +34,15 @@ def check_all(
 ) -> list[Verdict]:
     """Return the verdict of `policy` on each model of `paths`, whatever happens to one of them.
 
-    Progress is told for few models only: many small ones are done before anybody could read it.
+    Many models are divided among processes, if this one has no threads: a fork would copy the locks
+    that they hold. Progress is told for few models only: many small ones are done before anybody
+    could read it.
 
     Raises:
         Undecided: a process was killed.
     """
-    workers = min(len(os.sched_getaffinity(0)), _MOST)
-    if len(paths) < _WORTH_IT or workers == 1:
+    workers = min(reading.workers or processors(), _MOST)
+    if len(paths) < _WORTH_IT or workers == 1 or has_threads():
         return [check_one(path, policy, verifier, reading) for path in paths]
     # Loaded here, so that the processes share them.
     from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415 - 15 ms that few calls need
@@ -48,7 +50,8 @@ def check_all(
     from multiprocessing import get_context  # noqa: PLC0415 - as above
 
     verifier.prepare()
-    work = (_settled, (policy, verifier))
+    alone = reading._replace(workers=1, progress=None)
+    work = (_settled, (policy, verifier, alone))
     try:
         with ProcessPoolExecutor(workers, get_context("fork"), *work) as pool:
             return list(pool.map(_check_shared, paths, chunksize=_AT_ONCE))
@@ -72,11 +75,11 @@ def check_one(path: Path, policy: Policy, verifier: Verifier, reading: Reading =
 _shared: list[partial[Verdict]] = []  # in a process of the pool: what all of its models share
 
 
-def _settled(policy: Policy, verifier: Verifier) -> None:
+def _settled(policy: Policy, verifier: Verifier, reading: Reading) -> None:
     """Look for garbage seldom, and not in what a process was born with: there is hardly any."""
     gc.freeze()
     gc.set_threshold(_OBJECTS)
-    _shared.append(partial(check_one, policy=policy, verifier=verifier))
+    _shared.append(partial(check_one, policy=policy, verifier=verifier, reading=reading))
 
 
 def _check_shared(path: Path) -> Verdict:

@@ -37,6 +37,7 @@ class Setting(NamedTuple):
     dest: str
     name: str
     is_path: bool = False  # in the file relative to the folder of the file
+    is_number: bool = False  # and written in the file without quotes
     alias: str = ""  # a variable of another client that says the same
 
     @property
@@ -92,7 +93,8 @@ SIGN_AS = Choice(
         (Setting("key", "signing_key", is_path=True),),
     ),
 )
-CHOICES = (SIGNER, TRUST, SIGN_AS)
+JOBS = Choice("bad-options", ((Setting("jobs", "jobs", is_number=True),),))
+CHOICES = (SIGNER, TRUST, SIGN_AS, JOBS)
 _CONFIG = Setting("config", "config")
 
 
@@ -206,7 +208,7 @@ def _file(flag: str | None) -> list[_Place]:
         if name not in known:
             raise _unknown(name, label, known)
         labels[name] = label
-        texts = _texts(value, label)
+        texts = _number(value, label) if known[name].is_number else _texts(value, label)
         values[name] = [_resolved(known[name], one, Path(path).parent) for one in texts]
     return [_Place(labels, values)]
 
@@ -230,6 +232,12 @@ def _texts(value: object, label: str) -> list[str]:
         message = f"{label} is neither a string nor a list of strings."
         raise UsageError("bad-config", message, 'Write it in quotes, such as "alice@example.com".')
     return texts
+
+
+def _number(value: object, label: str) -> list[str]:
+    if type(value) is not int:
+        raise UsageError("bad-config", f"{label} is not a number.", "Write it without quotes.")
+    return [str(value)]
 
 
 def is_token(value: str) -> bool:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from _typeshed import SupportsWrite
 
+    from modelseal.model.digests import Reading
+    from modelseal.model.hashing import Progress
     from modelseal.trust.choice import Trust
 
 _COLUMNS = 80
@@ -217,6 +219,28 @@ def trust_of(options: Options) -> Trust:
         **files, instance=given.get("instance"), staging=given.get("staging", False),
         refresh=given.get("refresh", False),
     )  # fmt: skip
+
+
+def add_jobs(parser: argparse.ArgumentParser) -> None:
+    """Add `--jobs`, for `reading_of`."""
+    parser.add_argument(
+        "--jobs", metavar="N", help="Use at most N processors. [default: all of them]"
+    )
+
+
+def reading_of(options: Options, progress: Progress | None) -> Reading:
+    """Return how files are to be read, as the option of `add_jobs` asks.
+
+    Raises:
+        UsageError: it is no number of processors ("bad-workers").
+    """
+    from modelseal.model.digests import Reading
+
+    given: str | None = options.jobs
+    number = int(given) if given and given.isascii() and given.isdigit() else 0
+    reading = Reading(None if given is None else number, progress)
+    reading.check()
+    return reading
 
 
 def add_overwrite(parser: argparse.ArgumentParser) -> None:

@@ -6,7 +6,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelseal.cli._options import add_format
+from modelseal.cli._defaults import JOBS, add_defaults, apply_defaults
+from modelseal.cli._options import add_format, add_jobs, reading_of
 from modelseal.cli._progress import byte_progress
 from modelseal.cli._run import ACCEPTED, REFUSED, answer, print_document, styled
 from modelseal.errors import FormatError, shown
@@ -44,20 +45,22 @@ def add_options(parser: Parser) -> None:
     """Say which options the command has."""
     parser.add_argument("old", type=Path, metavar="OLD", help="A model: a file or a folder.")
     parser.add_argument("new", type=Path, metavar="NEW", help="The model to compare it with.")
+    add_jobs(parser)
     add_format(parser)
+    add_defaults(parser, JOBS)
 
 
 def run(options: Options) -> int:
     """Print what `HELP` says; return the exit code."""
     from modelseal.cli._sides import compared
     from modelseal.model.diff import LISTED
-    from modelseal.model.digests import Reading
 
+    apply_defaults(options, JOBS)
     old: Path = options.old
     new: Path = options.new
     as_json = options.output == "json"
     with byte_progress("Hashing", [old, new]) as progress:
-        found, models = compared(old, new, Reading(progress=progress))
+        found, models = compared(old, new, reading_of(options, progress))
         # What a text has no place for need not be read.
         names = found.changed if as_json else found.changed[:LISTED]
         inside = {name: _inside(name, old, new) for name in names} if models else {}

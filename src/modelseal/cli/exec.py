@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelseal.cli._defaults import SIGNER, TRUST, add_defaults, apply_defaults
-from modelseal.cli._options import add_format, add_trust, trust_of
+from modelseal.cli._defaults import JOBS, SIGNER, TRUST, add_defaults, apply_defaults
+from modelseal.cli._options import add_format, add_jobs, add_trust, reading_of, trust_of
 from modelseal.cli._progress import byte_progress
 from modelseal.errors import PolicyRefused, UsageError
 
@@ -90,8 +90,9 @@ def add_options(parser: Parser) -> None:
         "--allow-connect", action="append", default=[], metavar="PORT",
         help="Let it connect to this TCP port. May be repeated. [default: none]",
     )  # fmt: skip
+    add_jobs(parser)
     add_format(parser)
-    add_defaults(parser, SIGNER, TRUST)
+    add_defaults(parser, SIGNER, TRUST, JOBS)
 
 
 def run(options: Options) -> int:
@@ -101,7 +102,7 @@ def run(options: Options) -> int:
     from modelseal.servers import exec as servers
     from modelseal.servers import holes, remote_code
 
-    apply_defaults(options, SIGNER, TRUST)
+    apply_defaults(options, SIGNER, TRUST, JOBS)
     models = servers.named_models(options.models)
     program = servers.check_command(options.words, models)
     for name in servers.not_named(options.words, models):
@@ -186,13 +187,12 @@ def _admitted(
     """Return the copies of the models that were accepted, by name, and all verdicts."""
     from modelseal.admission.admit import admit
     from modelseal.admission.store import default_folder
-    from modelseal.model.digests import Reading
 
     store = options.store or default_folder()
     copies: dict[str, Snapshot] = {}
     verdicts = []
     with byte_progress("Admitting", [model.path for model in models]) as progress:
-        reading = Reading(progress=progress)
+        reading = reading_of(options, progress)
         for model in models:
             try:
                 copies[model.name] = admit(model.path, policy, verifier, store, reading=reading)

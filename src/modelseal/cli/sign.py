@@ -6,8 +6,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelseal.cli._defaults import SIGN_AS, TRUST, add_defaults, apply_defaults, is_token
-from modelseal.cli._options import add_format, add_overwrite, add_serialization, trust_of
+from modelseal.cli._defaults import JOBS, SIGN_AS, TRUST, add_defaults, apply_defaults, is_token
+from modelseal.cli._options import (
+    add_format,
+    add_jobs,
+    add_overwrite,
+    add_serialization,
+    reading_of,
+    trust_of,
+)
 from modelseal.cli._progress import byte_progress
 from modelseal.errors import ModelSealError, UsageError, shown
 
@@ -88,18 +95,18 @@ def add_options(parser: Parser) -> None:
         "--legacy-files", action="store_true",
         help="Also write FILE.sig, FILE.crt, FILE.sigstore.",
     )  # fmt: skip
+    add_jobs(parser)
     add_format(parser)
-    add_defaults(parser, SIGN_AS, TRUST)
+    add_defaults(parser, SIGN_AS, TRUST, JOBS)
 
 
 def run(options: Options) -> int:
     """Sign; return the exit code."""
-    apply_defaults(options, SIGN_AS)
+    apply_defaults(options, SIGN_AS, JOBS)
     if options.key is None or options.log or options.timestamp:
         apply_defaults(options, TRUST)
     from modelseal.cli._render import is_stdout, print_signed
     from modelseal.formats import oms
-    from modelseal.model.digests import Reading
     from modelseal.signing.plan import SignOptions
     from modelseal.signing.sign import sign_all
 
@@ -139,7 +146,7 @@ def run(options: Options) -> int:
                 bundle=options.bundle,
                 overwrite=options.overwrite,
                 legacy_files=options.legacy_files,
-                reading=Reading(progress=progress),
+                reading=reading_of(options, progress),
                 signer=signer,
                 options=SignOptions(
                     how, tuple(options.ignored), options.as_oms, known, options.add, options.update

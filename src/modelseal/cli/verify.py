@@ -6,8 +6,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelseal.cli._defaults import SIGNER, TRUST, add_defaults, apply_defaults
-from modelseal.cli._options import add_format
+from modelseal.cli._defaults import JOBS, SIGNER, TRUST, add_defaults, apply_defaults
+from modelseal.cli._options import add_format, add_jobs, reading_of
 from modelseal.cli._progress import byte_progress
 from modelseal.cli._signers import add_signers, request_of
 from modelseal.errors import UsageError
@@ -51,22 +51,27 @@ def add_options(parser: Parser) -> None:
         help="Do not read files that look as at the last `sign --update`. "
         "Not proof; the answer says.",
     )  # fmt: skip
+    add(
+        "--fail-fast", action="store_true",
+        help="Read no more of a model when one of its files has changed.",
+    )  # fmt: skip
+    add_jobs(parser)
     add_format(parser)
-    add_defaults(parser, SIGNER, TRUST)
+    add_defaults(parser, SIGNER, TRUST, JOBS)
 
 
 def run(options: Options) -> int:
     """Verify; return the exit code."""
     from modelseal.admission.request import asked
-    from modelseal.model.digests import Reading
 
-    apply_defaults(options, SIGNER, TRUST)
+    apply_defaults(options, SIGNER, TRUST, JOBS)
     _check(options)
     if options.recursive:
         options.paths = _models_in(options.paths)
     policy, verifier = asked(**request_of(options))
     with byte_progress("Verifying", options.paths) as progress:
-        verdicts = _verdicts(options, policy, verifier, Reading(progress=progress))
+        reading = reading_of(options, progress)._replace(fail_fast=options.fail_fast)
+        verdicts = _verdicts(options, policy, verifier, reading)
     from modelseal.cli._render import print_verdicts
 
     return print_verdicts(

@@ -12,6 +12,7 @@ import os
 import threading
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
+from modelseal.errors import UsageError
 from modelseal.files import translated
 from modelseal.formats.oms import HASHES
 from modelseal.model import lfs, tree
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from modelseal.model.stat_cache import StatCache
 
 _BATCH = 256  # small files between two looks at whether to go on
-_HELP = 10_000  # files from which starting a process takes less time than it saves
+_HELP = 5_000  # files for each process; with fewer, starting it takes longer than it saves
 _MOST_WORKERS = 8  # by default: more do not help, memory is the limit then
 _HELPED_SMALL = 1024 * 1024  # bytes; processes do not get in each other's way, as threads do
 
@@ -49,6 +50,16 @@ class Reading(NamedTuple):
     cache: StatCache | None = None
     signed: Manifest | None = None
     fail_fast: bool = False
+
+    def check(self) -> None:
+        """Check that there is somebody to do the work.
+
+        Raises:
+            UsageError: there are fewer than one worker ("bad-workers").
+        """
+        if self.workers is not None and (type(self.workers) is not int or self.workers < 1):
+            message = f"The number of processors to use is {self.workers}, not at least 1."
+            raise UsageError("bad-workers", message, "Leave it out to use all of them.")
 
     def processors(self) -> int:
         """Return how many to use."""
@@ -107,8 +118,9 @@ class _Hashing:
     def small(self, listing: Sequence[Files]) -> None:
         """Hash the small files, and note which are large."""
         count = sum(len(files.parts) for files in listing)
-        if self._workers > 1 and count >= _HELP and self._expected is None:
-            self._small_with_help(listing, count)
+        shares = min(self._workers, count // _HELP)
+        if shares > 1 and self._expected is None:
+            self._small_with_help(_divided(listing, count, shares))
         else:
             self._small_here(listing)
 
@@ -122,15 +134,16 @@ class _Hashing:
                     results = hasher.hash(batch.folder, batch.parts)
                 self._take(batch, results)
 
-    def _small_with_help(self, listing: Sequence[Files], count: int) -> None:
-        """Divide the files among helper processes and this one."""
+    def _small_with_help(self, divided: Sequence[Sequence[Files]]) -> None:
+        """Hash the first share in this process, and the others in helper processes."""
         from modelseal.model import helpers  # noqa: PLC0415 - only for many files
 
-        own, *shares = _divided(listing, count, self._workers)
+        own, *shares = divided
         arguments = (self._boundary, self._how.hash_type, self._how.shard_size, _HELPED_SMALL)
         working: list[helpers.Helper] = []
         try:
-            working += [helpers.Helper(share, *arguments) for share in shares]
+            for share in shares:
+                working.append(helpers.Helper(share, *arguments))  # noqa: PERF401 - each is ended
             self._small_here(own, _HELPED_SMALL)
             for share, helper in zip(shares, working, strict=True):
                 results = helper.results()

@@ -7,6 +7,7 @@ import os
 import threading
 from collections import deque
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -28,6 +29,14 @@ def processors() -> int:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # not Linux
         return os.cpu_count() or 1
+
+
+def has_threads() -> bool:
+    """Return whether this process has more threads than one, Python's or those of a library."""
+    try:
+        return sum(1 for _ in Path("/proc/self/task").iterdir()) > 1
+    except OSError:  # not Linux
+        return threading.active_count() > 1
 
 
 def in_threads(

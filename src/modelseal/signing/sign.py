@@ -18,7 +18,7 @@ from modelseal.errors import UsageError, shown
 from modelseal.formats import bundle as bundle_format
 from modelseal.formats.strict import b64encode
 from modelseal.model.bundles import OLD_FILE_SUFFIX
-from modelseal.model.digests import PLAIN
+from modelseal.model.digests import PLAIN, Reading
 from modelseal.model.scope import check_ignored
 from modelseal.signing.plan import SignOptions, make_plan
 from modelseal.signing.signed import Signed, signer_of, time_of
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
-    from modelseal.model.digests import Reading
     from modelseal.signing.plan import Plan
     from modelseal.signing.signers import Signer
 
@@ -47,6 +46,7 @@ def sign(
     bundle: str | Path | None = None,
     overwrite: bool = False,
     add: bool = False,
+    workers: int | None = None,
     instance: str | None = None,
     trust_config: str | Path | None = None,
 ) -> Signed:
@@ -56,8 +56,9 @@ def sign(
     inside it, model.sig. Without `identity_token` the identity is that of the CI system, or the
     browser opens. `trust` says whose services sign: the file of a trust config, the URL of an
     instance, or a `Trust`. By default it is the public Sigstore instance, which publishes the
-    identity for ever. With `add` the signature joins those that are there. `instance` and
-    `trust_config` are older names for `trust`.
+    identity for ever. With `add` the signature joins those that are there. At
+    most `workers` processors are used, by default all. `instance` and `trust_config` are older
+    names for `trust`.
 
     Raises:
         UsageError, FormatError, Undecided, SignInNeeded: nothing was written.
@@ -70,6 +71,7 @@ def sign(
         bundle=bundle,
         overwrite=overwrite,
         options=SignOptions(add=add),
+        reading=Reading(workers),
     )
     return signed
 
@@ -100,6 +102,7 @@ def sign_all(
     """
     trust = trust or Trust()
     trust.check()
+    reading.check()
     if bundle is not None and len(paths) != 1:
         raise UsageError("one-bundle", "--bundle names the bundle of one model, not of several.")
     options = options or SignOptions()

@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import os
+import threading
 from pathlib import Path
 
 import pytest
 
 import modelseal
+from modelseal.admission import many
 from modelseal.admission.many import _WORTH_IT, check_all
+from modelseal.model.digests import Reading
 from modelseal.policy.rules import Policy
 from modelseal.trust import embedded as roots
 from modelseal.trust.trust_root import TrustRoot
@@ -27,6 +31,24 @@ def test_verdicts_come_in_the_order_of_the_models(count, tmp_path):
     assert [verdict.code for verdict in verdicts] == ["identity-mismatch"] * (count - 1) + [
         "unsigned"
     ]
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_no_process_with_threads_is_forked(monkeypatch, beside):
+    forked = []
+    os.register_at_fork(after_in_parent=lambda: forked.append(1))
+    done = threading.Event()
+    thread = threading.Thread(target=done.wait)
+    if beside:
+        thread.start()
+    else:
+        monkeypatch.setattr(many, "has_threads", lambda: False)  # pytest may have some
+    try:
+        verdicts = check_all([MODEL] * _WORTH_IT, STRANGER, Verifier(ROOT), Reading(workers=2))
+    finally:
+        done.set()
+    assert {verdict.code for verdict in verdicts} == {"identity-mismatch"}
+    assert bool(forked) is not beside
 
 
 @pytest.mark.parametrize("count", [1, _WORTH_IT])

@@ -272,6 +272,26 @@ def test_a_file_that_is_not_there_or_not_text(verify, config, tmp_path):
     assert code_of(verify, "--config", path) == "bad-config"
 
 
+@pytest.mark.parametrize("where", ["flag", "variable", "file"])
+@pytest.mark.parametrize("value", ["0", "-1", "two", "1.5", "²"])
+def test_a_number_of_processors_from_anywhere(config, monkeypatch, tmp_path, where, value):
+    (tmp_path / "model").write_text("weights")
+
+    def run(number):
+        path = config(f"jobs = {number}" if where == "file" else "")
+        monkeypatch.setenv("MODELSEAL_JOBS", number)
+        if where != "variable":
+            monkeypatch.delenv("MODELSEAL_JOBS")
+        flags = (f"--jobs={number}",) if where == "flag" else ()
+        return invoke("digest", tmp_path / "model", "--config", path, *flags)
+
+    assert run("2").exit_code == 0
+    done = run(value)
+    assert done.exit_code == 2
+    is_number = where != "file" or value in {"0", "-1"}
+    assert ("bad-workers" if is_number else "bad-config") in done.output
+
+
 def test_help_names_the_variables():
     text = " ".join(verify_parser().format_help().split())
     for setting in (*SIGNER.settings(), *TRUST.settings()):
