@@ -14,11 +14,13 @@ from benchmarks.parts import ALICE, Row, alternated, instance
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from benchmarks.parts import Sizes
+
 MIB = 1024**2
 FILES, SIZE = 8, 64 * MIB
 
 
-def rows(folder: Path) -> Iterator[Row]:
+def rows(folder: Path, _sizes: Sizes) -> Iterator[Row]:
     model = folder / "model"
     model.mkdir()
     for number in range(FILES):

@@ -11,8 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from benchmarks.parts import Sizes
 
-def rows(folder: Path) -> Iterator[Row]:
+
+def rows(folder: Path, _sizes: Sizes) -> Iterator[Row]:
     with instance(folder) as started:
         config, token = started.trust_config, started.token()
         ours, theirs = folder / "ours.bin", folder / "theirs.bin"

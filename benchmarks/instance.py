@@ -22,12 +22,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from benchmarks.parts import Sizes
+
 SIGNATURES, CLIENTS = 200, 4
 GOAL = 20  # signatures a second
 SMALL, LARGE, APPENDS = 1_000, 100_000, 200
 
 
-def rows(folder: Path) -> Iterator[Row]:
+def rows(folder: Path, _sizes: Sizes) -> Iterator[Row]:
     with instance(folder) as started:
         config = roots.services(Trust.of(started.trust_config))
         tokens = [signing.identity_token(started.token(), config) for _ in range(CLIENTS)]

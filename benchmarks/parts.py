@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import subprocess
 import sys
@@ -16,16 +17,30 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 BIN = Path(sys.executable).parent
+PEERS = Path(os.environ.get("MODELSEAL_PEERS") or Path.home() / ".cache" / "modelseal-peers")
+MIB = 1024**2
 ALICE = "alice@example.com"
 
 
 @dataclass(frozen=True)
+class Sizes:
+    """How much a run may take."""
+
+    largest: int  # bytes of a file
+    most_files: int
+    models: int
+
+
+@dataclass(frozen=True)
 class Row:
+    """A line of the table; `limit` is what the machine would take for the same work."""
+
     what: str
     ours: float
     peer: float
     goal: float | None = None  # the highest ratio that meets the goal
     unit: str = "ms"
+    limit: float | None = None
 
     @property
     def ratio(self) -> float:
@@ -37,8 +52,11 @@ class Row:
 
     def cells(self) -> tuple[str, ...]:
         goal = "" if self.goal is None else f"<= {self.goal:g}"
-        figures = (f"{self.ours:.1f} {self.unit}", f"{self.peer:.1f} {self.unit}")
+        figures = (self._text(value) for value in (self.ours, self.peer, self.limit))
         return (self.what, *figures, f"{self.ratio:.2f}", goal)
+
+    def _text(self, value: float | None) -> str:
+        return "" if value is None else f"{value:,.1f} {self.unit}"
 
 
 def alternated(rounds: int, *calls: Callable[[], object]) -> list[float]:
@@ -50,6 +68,32 @@ def alternated(rounds: int, *calls: Callable[[], object]) -> list[float]:
             call()
             times.append((time.perf_counter() - start) * 1000)
     return [statistics.median(times) for times in taken]
+
+
+@dataclass(frozen=True)
+class Process:
+    """What a process took: milliseconds of processor time, with its children, and peak MiB."""
+
+    wall: float
+    cpu: float
+    memory: float
+
+
+def measured(rounds: int, *command: object) -> Process:
+    """Return the medians over some runs of a command."""
+    found = [_measured([str(part) for part in command]) for _ in range(rounds)]
+    return Process(*(statistics.median(values) for values in zip(*found, strict=True)))
+
+
+def _measured(command: list[str]) -> tuple[float, float, float]:
+    start = time.perf_counter()
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        wall = time.perf_counter() - start
+        if process.returncode:
+            raise SystemExit(f"{command} failed:\n{process.stderr.read().decode()}")
+    return wall * 1000, (used.ru_utime + used.ru_stime) * 1000, used.ru_maxrss * 1024 / MIB
 
 
 def run(*command: object) -> str:

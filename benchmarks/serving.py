@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from benchmarks.parts import Sizes
+
 ROUNDS = 40
 NAME = "digits"
 SETTINGS = {
@@ -45,7 +47,7 @@ runtimes = ["mlserver_sklearn.SKLearnModel"]
 """
 
 
-def rows(folder: Path) -> Iterator[Row]:
+def rows(folder: Path, _sizes: Sizes) -> Iterator[Row]:
     model = folder / "models" / NAME
     model.mkdir(parents=True)
     digits = datasets.load_digits()

@@ -3,15 +3,12 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
-from modelseal import outputs
-from modelseal.admission import store as place
-from modelseal.model import content, digests, hashing, lfs, names, tree, walk
+from modelseal.admission import copying
+from modelseal.model import content, digests, tree, walk
 from modelseal.model.digests import PLAIN
 from modelseal.model.manifest import Contents, read
 from modelseal.model.scope import EVERYTHING
@@ -23,10 +20,6 @@ if TYPE_CHECKING:
     from modelseal.formats import oms
     from modelseal.model.digests import Reading
     from modelseal.model.scope import Scope
-    from modelseal.model.walk import Files
-
-_FICLONE = 0x40049409  # of linux/fs.h
-_SINK = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @contextmanager
@@ -91,49 +84,7 @@ def copied(
     leads to.
 
     Raises:
-        FormatError, Undecided: see `walk.walk` and `hashing.copied`; the store is full.
+        FormatError, Undecided: see `walk.walk` and `copying.copy`.
     """
-
-    def read_files(listing: list[Files]) -> digests.Digests:
-        found = digests.Digests()
-        for file in walk.opened(root, listing):
-            found.digests[file.name] = _copied(file, how, into, reading)
-            found.sizes[file.name] = file.size
-            if lfs.is_pointer(file):
-                found.pointers.add(file.name)
-        return found
-
+    read_files = partial(copying.copy, root, how=how, into=into, reading=reading)
     return read(root, scope, how, read_files, reading.signed)
-
-
-def _copied(file: tree.OpenFile, how: oms.Serialization, into: Path, reading: Reading) -> bytes:
-    target = into / names.to_disk(file.name)
-    with place.translated(into.parent):
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        sink = os.open(target, _SINK, 0o400)
-    try:
-        if _is_cloned(file.fd, sink):  # what is hashed is the clone, which nobody else can change
-            clone = tree.OpenFile(file.name, sink, os.fstat(sink).st_size)
-            found = hashing.copied(clone, None, how, reading.progress)
-        else:
-            place.check_space(into.parent, file.size)
-            found = hashing.copied(file, sink, how, reading.progress)
-        with place.translated(into.parent):
-            outputs.sync(sink)
-    except hashing.SinkError as error:
-        raise place.cannot_write(error.cause, into.parent) from error
-    finally:
-        os.close(sink)
-    return found
-
-
-def _is_cloned(source: int, sink: int) -> bool:
-    """Let `sink` share the blocks of `source` until one of them is written; return whether it does.
-
-    Btrfs, XFS and some others can, within one file system.
-    """
-    try:
-        fcntl.ioctl(sink, _FICLONE, source)
-    except OSError:
-        return False
-    return True

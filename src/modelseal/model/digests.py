@@ -65,6 +65,18 @@ class Reading(NamedTuple):
         """Return how many to use."""
         return self.workers or min(processors(), _MOST_WORKERS)
 
+    def shared_progress(self) -> Progress | None:
+        """Return `progress` for use by several threads."""
+        progress, lock = self.progress, threading.Lock()
+        if progress is None:
+            return None
+
+        def shared(count: int) -> None:
+            with lock:
+                progress(count)
+
+        return shared
+
 
 PLAIN = Reading()
 
@@ -113,7 +125,7 @@ class _Hashing:
         self._stop = threading.Event()
         self._large: list[LargeFile] = []
         self._idle = False
-        self._lock = threading.Lock()
+        self._progress = reading.shared_progress()
 
     def small(self, listing: Sequence[Files]) -> None:
         """Hash the small files, and note which are large."""
@@ -174,7 +186,8 @@ class _Hashing:
                 self.found.pointers.add(name)
             if expected is not None and expected.get(name) != digest:
                 self._stop.set()
-        self._progressed(done)
+        if self._progress is not None and done:
+            self._progress(done)
 
     def large(self) -> None:
         """Hash the files that are not small."""
@@ -200,7 +213,7 @@ class _Hashing:
         """Return what hashes in one thread."""
         files = LargeFiles(
             self._boundary, self._how, stop=self._stop, ahead=self._idle,
-            progress=self._progressed if self._reading.progress else None,
+            progress=self._progress,
         )  # fmt: skip
 
         def do(stretch: Stretch) -> bytes:
@@ -218,11 +231,6 @@ class _Hashing:
         if self._expected.get(name, b"")[start : start + len(digest)] != digest:
             self.found.digests[name] = b""
             self._stop.set()
-
-    def _progressed(self, count: int) -> None:
-        if self._reading.progress is not None and count:
-            with self._lock:
-                self._reading.progress(count)
 
 
 def _batches(files: Files) -> Iterator[Files]:

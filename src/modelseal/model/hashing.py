@@ -29,18 +29,10 @@ if TYPE_CHECKING:
 
 BUFFER = 1024 * 1024  # bytes
 _MOST_SHARDS = 1_000_000  # of a file, which can be sparse and of any size; no bundle has as many
-_AHEAD = 64 * 1024 * 1024  # bytes from which a second thread that reads pays
+AHEAD = 64 * 1024 * 1024  # bytes from which a second thread that reads pays
 _AHEAD_BUFFER = 1024 * 1024
 _AHEAD_BUFFERS = 4
 _TASK = 64 * 1024 * 1024  # bytes; shards that are smaller are hashed several at a time
-
-
-class SinkError(Exception):
-    """The bytes that were hashed cannot be written to the sink; the cause says why."""
-
-    def __init__(self, cause: OSError) -> None:
-        super().__init__(str(cause))
-        self.cause = cause
 
 
 class LargeFile(NamedTuple):
@@ -83,10 +75,15 @@ def names(file: str, size: int, how: oms.Serialization) -> list[str]:
     """
     if how.shard_size is None:
         return [file]
-    return [oms.shard_name(file, *part) for part in _ranges(file, size, how.shard_size)]
+    return [oms.shard_name(file, *part) for part in ranges(file, size, how.shard_size)]
 
 
-def _ranges(name: str, size: int, shard: int | None) -> list[tuple[int, int]]:
+def ranges(name: str, size: int, shard: int | None) -> list[tuple[int, int]]:
+    """Return where the parts of a file begin and end: the shards, or all of it.
+
+    Raises:
+        FormatError: far too many shards.
+    """
     if shard is None:
         return [(0, size)]
     _check_shards(name, size, shard)
@@ -164,7 +161,7 @@ class LargeFiles:
         return hasher.digest()
 
     def _pieces(self, file: tree.OpenFile, start: int, end: int) -> Iterator[memoryview]:
-        if self._ahead and end - start >= _AHEAD:
+        if self._ahead and end - start >= AHEAD:
             return _pieces_ahead(file, start, end)
         return pieces(file, start, end, self._buffer)
 
@@ -176,12 +173,17 @@ def pieces(file: tree.OpenFile, start: int, end: int, buffer: memoryview) -> Ite
         Undecided: the file is shorter than it was. OSError: it cannot be read.
     """
     while start < end:
-        count = _read(file, start, end, buffer)
+        count = read(file, start, end, buffer)
         start += count
         yield buffer[:count]
 
 
-def _read(file: tree.OpenFile, start: int, end: int, buffer: memoryview) -> int:
+def read(file: tree.OpenFile, start: int, end: int, buffer: memoryview) -> int:
+    """Return how many of the bytes from `start` to `end` were read into `buffer`, at least one.
+
+    Raises:
+        Undecided: the file is shorter than it was. OSError: it cannot be read.
+    """
     count = os.preadv(file.fd, [buffer[: end - start]], start)
     if not count:
         raise tree.changed(file.name)
@@ -193,11 +195,11 @@ def _pieces_ahead(file: tree.OpenFile, start: int, end: int) -> Iterator[memoryv
     empty: SimpleQueue[memoryview | None] = SimpleQueue()
     full: SimpleQueue[tuple[memoryview, int] | BaseException] = SimpleQueue()
 
-    def read() -> None:
+    def fill() -> None:
         offset = start
         try:
             while offset < end and (buffer := empty.get()) is not None:
-                count = _read(file, offset, end, buffer)
+                count = read(file, offset, end, buffer)
                 offset += count
                 full.put((buffer, count))
         except BaseException as error:  # noqa: BLE001 - raised below, by whom it concerns
@@ -205,7 +207,7 @@ def _pieces_ahead(file: tree.OpenFile, start: int, end: int) -> Iterator[memoryv
 
     for _ in range(_AHEAD_BUFFERS):
         empty.put(memoryview(bytearray(_AHEAD_BUFFER)))
-    thread = threading.Thread(target=read, daemon=True)
+    thread = threading.Thread(target=fill, daemon=True)
     thread.start()
     try:
         while start < end:
@@ -219,45 +221,6 @@ def _pieces_ahead(file: tree.OpenFile, start: int, end: int) -> Iterator[memoryv
     finally:
         empty.put(None)
         thread.join(PATIENCE)
-
-
-def copied(
-    file: tree.OpenFile, sink: int | None, how: oms.Serialization, progress: Progress | None = None
-) -> bytes:
-    """Return the digests of the `file`, as `LargeFiles.hash`, its bytes written to a `sink`.
-
-    Just the bytes that were hashed are written.
-
-    Raises:
-        FormatError: far too many shards. Undecided: the file cannot be read or changed meanwhile.
-            SinkError: `sink` cannot be written.
-    """
-    buffer = memoryview(bytearray(min(BUFFER, file.size + 1)))
-    new = small_files.hasher(how.hash_type)
-    found = []
-    with translated(file.name):
-        before = os.fstat(file.fd)
-        if before.st_size != file.size:
-            raise tree.changed(file.name)
-        for start, end in _ranges(file.name, file.size, how.shard_size):
-            hasher = new(buffer[:0])
-            for data in pieces(file, start, end, buffer):
-                hasher.update(data)
-                if sink is not None:
-                    _write_all(sink, data)
-                if progress is not None:
-                    progress(len(data))
-            found.append(hasher.digest())
-        check_unchanged(file.name, file.fd, before)
-    return b"".join(found)
-
-
-def _write_all(fd: int, data: memoryview) -> None:
-    try:
-        while data:
-            data = data[os.write(fd, data) :]
-    except OSError as error:
-        raise SinkError(error) from error
 
 
 def check_unchanged(name: str, fd: int, before: os.stat_result) -> None:

@@ -42,7 +42,7 @@ def divided(monkeypatch):
     monkeypatch.setattr(digests, "_HELP", 3)
     monkeypatch.setattr(digests, "_HELPED_SMALL", LARGE)
     monkeypatch.setattr(digests, "_BATCH", 2)
-    monkeypatch.setattr(hashing, "_AHEAD", LARGE)
+    monkeypatch.setattr(hashing, "AHEAD", LARGE)
     monkeypatch.setattr(hashing, "_AHEAD_BUFFER", 1000)
     monkeypatch.setattr(hashing, "_TASK", 50_000)
 
