@@ -115,6 +115,7 @@ class _Walker:
         self._follow = scope.follow_links or root.is_linked
         self._scope = scope
         self._ignored = ignored
+        self._signed = frozenset(scope.signed or ())  # whose names were checked with the manifest
         self._met = 0
 
     def below(self, fd: int, prefix: str, real: tuple[Parts, ...]) -> Iterator[Files]:
@@ -130,19 +131,21 @@ class _Walker:
             with os.scandir(fd) as entries:
                 found = sorted(islice(entries, tree.MAX_FILES + 1), key=_part)
             for entry in found:
-                name = self._name(entry, prefix)
+                part = entry.name
+                name = prefix + part if part.isascii() else self._name(entry, prefix)
                 if name is None or name in self._scope.skip:
                     continue
                 self._met += 1  # folders too: links can make many of few
                 if self._met > tree.MAX_FILES:
                     message = f"The model has more than {tree.MAX_FILES} files."
                     raise FormatError("too-many-files", message)
-                oms.check_name(name)
+                if name not in self._signed:
+                    oms.check_name(name)
                 if not entry.is_file(follow_symlinks=False):
                     others.append((name, entry))
                 elif not self._is_ignored(name, entry):
                     plain.names.append(name)
-                    plain.parts.append(entry.name)
+                    plain.parts.append(part)
         if plain.names:
             yield plain
         for name, entry in others:
