@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import blake3
 
-from benchmarks.parts import BIN, PEERS, Row, alternated, measured, run
+from benchmarks.parts import BIN, MIB, PEERS, Row, alternated, measured, run
 from modelseal.formats import oms
 from modelseal.model import manifest
 
@@ -22,20 +22,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-MIB = 1024**2
+    from benchmarks.parts import Sizes
+
 SMALL, SMALL_SIZE = 20_000, 4096
 MEDIUM, MEDIUM_SIZE = 2_000, MIB
 SHARD = 256 * MIB
 FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
-def rows(folder: Path, largest: int) -> Iterator[Row]:
+def rows(folder: Path, sizes: Sizes) -> Iterator[Row]:
     key = folder / "release.key"
     run(BIN / "modelseal", "key", "generate", key)
     yield from _small(folder, key)
     yield from _medium(folder, key)
-    yield from _one(folder, key, min(2048 * MIB, largest))
-    yield from _sharded(folder, min(4096 * MIB, largest))
+    yield from _one(folder, key, min(2048 * MIB, sizes.largest))
+    yield from _sharded(folder, min(4096 * MIB, sizes.largest))
 
 
 def _small(folder: Path, key: Path) -> Iterator[Row]:
@@ -77,7 +78,6 @@ def _one(folder: Path, key: Path, size: int) -> Iterator[Row]:
     model.mkdir()
     _large(model / "large.bin", size)
     ours, theirs = _commands(model, key)
-    start = (BIN / "modelseal", "verify", *ours[2:])
     small = folder / "start"
     small.mkdir()
     (small / "small.bin").write_bytes(b"small")

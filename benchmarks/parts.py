@@ -85,15 +85,21 @@ def measured(rounds: int, *command: object) -> Process:
     return Process(*(statistics.median(values) for values in zip(*found, strict=True)))
 
 
+# A process begins with the peak memory of the one that starts it, so that must be a small one.
+_WATCH = """
+import os, sys, time
+start = time.perf_counter()
+null = (os.POSIX_SPAWN_OPEN, 1, "/dev/null", os.O_WRONLY, 0)
+child = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ, file_actions=[null])
+_, status, used = os.wait4(child, 0)
+print(time.perf_counter() - start, used.ru_utime + used.ru_stime, used.ru_maxrss)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+
+
 def _measured(command: list[str]) -> tuple[float, float, float]:
-    start = time.perf_counter()
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        wall = time.perf_counter() - start
-        if process.returncode:
-            raise SystemExit(f"{command} failed:\n{process.stderr.read().decode()}")
-    return wall * 1000, (used.ru_utime + used.ru_stime) * 1000, used.ru_maxrss * 1024 / MIB
+    wall, cpu, memory = run(sys.executable, "-I", "-S", "-c", _WATCH, *command).split()
+    return float(wall) * 1000, float(cpu) * 1000, int(memory) * 1024 / MIB
 
 
 def run(*command: object) -> str:
