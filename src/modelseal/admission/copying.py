@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import threading
 from typing import TYPE_CHECKING, NamedTuple
 
 from modelseal import outputs
@@ -17,7 +16,7 @@ from modelseal.admission import store as place
 from modelseal.files import translated
 from modelseal.model import copying, digests, lfs, names, tree
 from modelseal.model.small_files import open_file, open_folder
-from modelseal.model.threads import in_threads
+from modelseal.model.threads import Stop, in_threads
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,7 +77,7 @@ class _Copying:
     def __init__(
         self, boundary: int, how: Serialization, into: Path, reading: Reading, *, is_idle: bool
     ) -> None:
-        self.stop = threading.Event()
+        self.stop = Stop()
         self._boundary = boundary
         self._how = how
         self._into = into

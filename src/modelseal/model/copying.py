@@ -4,20 +4,20 @@
 from __future__ import annotations
 
 import os
-import threading
 from contextlib import contextmanager
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from modelseal.files import translated
 from modelseal.model import hashing, small_files, tree
-from modelseal.model.threads import PATIENCE, Stopped
+from modelseal.model.threads import PATIENCE, Stopped, start_thread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from modelseal.formats import oms
     from modelseal.model.hashing import Progress
+    from modelseal.model.threads import Stop
 
 _BUFFERS = 4  # of those that a second thread writes
 
@@ -35,7 +35,7 @@ def copied(
     sink: int | None,
     how: oms.Serialization,
     *,
-    stop: threading.Event,
+    stop: Stop,
     beside: bool = False,
     progress: Progress | None = None,
 ) -> bytes:
@@ -115,8 +115,7 @@ class _ThreadedWriter(_Writer):
         self._error: BaseException | None = None
         for _ in range(_BUFFERS):
             self._free.put(memoryview(bytearray(hashing.BUFFER)))
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
+        self._thread = start_thread(self._run)
 
     def buffer(self) -> memoryview:
         buffer = self._free.get()

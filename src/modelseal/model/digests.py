@@ -9,7 +9,6 @@ files, or the shards of them. A single large file is read by one thread and hash
 from __future__ import annotations
 
 import os
-import threading
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from modelseal.errors import UsageError
@@ -18,7 +17,7 @@ from modelseal.formats.oms import HASHES
 from modelseal.model import lfs, tree
 from modelseal.model.hashing import LargeFile, LargeFiles, stretches
 from modelseal.model.small_files import CHANGED, SmallFiles
-from modelseal.model.threads import in_threads, processors
+from modelseal.model.threads import Stop, in_threads, processors
 from modelseal.model.walk import Files
 
 if TYPE_CHECKING:
@@ -67,9 +66,12 @@ class Reading(NamedTuple):
 
     def shared_progress(self) -> Progress | None:
         """Return `progress` for use by several threads."""
-        progress, lock = self.progress, threading.Lock()
+        progress = self.progress
         if progress is None:
             return None
+        from threading import Lock  # noqa: PLC0415 - 2 ms, and only a terminal has progress
+
+        lock = Lock()
 
         def shared(count: int) -> None:
             with lock:
@@ -122,7 +124,7 @@ class _Hashing:
         self._expected = None
         if reading.fail_fast and reading.signed is not None:
             self._expected = reading.signed.by_file()
-        self._stop = threading.Event()
+        self._stop = Stop()
         self._large: list[LargeFile] = []
         self._idle = False
         self._progress = reading.shared_progress()

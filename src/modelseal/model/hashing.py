@@ -10,20 +10,19 @@ side by side: hashlib lets go of the interpreter's lock.
 from __future__ import annotations
 
 import os
-import threading
-from queue import SimpleQueue
 from typing import TYPE_CHECKING, NamedTuple
 
 from modelseal.errors import FormatError, shown
 from modelseal.files import translated
 from modelseal.formats import oms
 from modelseal.model import small_files, tree
-from modelseal.model.threads import PATIENCE, Stopped
+from modelseal.model.threads import PATIENCE, Stopped, start_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from modelseal.model.links import Parts
+    from modelseal.model.threads import Stop
 
     Progress = Callable[[int], None]
 
@@ -111,7 +110,7 @@ class LargeFiles:
         boundary: int,
         how: oms.Serialization,
         *,
-        stop: threading.Event,
+        stop: Stop,
         ahead: bool = False,
         progress: Progress | None = None,
     ) -> None:
@@ -192,6 +191,8 @@ def read(file: tree.OpenFile, start: int, end: int, buffer: memoryview) -> int:
 
 def _pieces_ahead(file: tree.OpenFile, start: int, end: int) -> Iterator[memoryview]:
     """Do what `pieces` does, but read while the caller hashes what was read before."""
+    from queue import SimpleQueue  # noqa: PLC0415 - 1 ms, for large files only
+
     empty: SimpleQueue[memoryview | None] = SimpleQueue()
     full: SimpleQueue[tuple[memoryview, int] | BaseException] = SimpleQueue()
 
@@ -207,8 +208,7 @@ def _pieces_ahead(file: tree.OpenFile, start: int, end: int) -> Iterator[memoryv
 
     for _ in range(_AHEAD_BUFFERS):
         empty.put(memoryview(bytearray(_AHEAD_BUFFER)))
-    thread = threading.Thread(target=fill, daemon=True)
-    thread.start()
+    thread = start_thread(fill)
     try:
         while start < end:
             piece = full.get()

@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections import deque
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Iterator, Sequence
 
 T = TypeVar("T")
@@ -21,6 +21,23 @@ PATIENCE = 2.0  # seconds for a thread to see that it is to stop; it may hang in
 
 class Stopped(Exception):  # noqa: N818 - no error: somebody else has one, or the answer is known
     """What a task raises when it sees that it is to stop."""
+
+
+class Stop:
+    """Whether work is to end, which threads look at. No Event: few calls have threads."""
+
+    __slots__ = ("_is_set",)
+
+    def __init__(self) -> None:
+        self._is_set = False
+
+    def set(self) -> None:
+        """Say that it is to end."""
+        self._is_set = True
+
+    def is_set(self) -> bool:
+        """Return whether it is to end."""
+        return self._is_set
 
 
 def processors() -> int:
@@ -36,11 +53,13 @@ def has_threads() -> bool:
     try:
         return sum(1 for _ in Path("/proc/self/task").iterdir()) > 1
     except OSError:  # not Linux
+        import threading  # noqa: PLC0415 - 2 ms that few calls need
+
         return threading.active_count() > 1
 
 
 def in_threads(
-    begin: Callable[[], Callable[[T], R]], tasks: Sequence[T], workers: int, stop: threading.Event
+    begin: Callable[[], Callable[[T], R]], tasks: Sequence[T], workers: int, stop: Stop
 ) -> list[R | None]:
     """Return what each of `tasks` gave, in their order, done by up to `workers` threads.
 
@@ -82,15 +101,22 @@ def _taken(todo: deque[T]) -> T | None:
         return None
 
 
+def start_thread(work: Callable[[], None]) -> threading.Thread:
+    """Return a new thread that does `work`, and that no process waits for when it ends."""
+    import threading  # noqa: PLC0415 - 2 ms that few calls need
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    return thread
+
+
 @contextmanager
-def _beside(work: Callable[[], None], count: int, stop: threading.Event) -> Iterator[None]:
+def _beside(work: Callable[[], None], count: int, stop: Stop) -> Iterator[None]:
     """Have `count` threads do `work` as well, to its end or until Ctrl-C is pressed."""
-    threads = [threading.Thread(target=work, daemon=True) for _ in range(count)]
-    started = []
+    started: list[threading.Thread] = []
     try:
-        for thread in threads:
-            thread.start()
-            started.append(thread)
+        for _ in range(count):
+            started.append(start_thread(work))  # noqa: PERF401 - each is waited for
         yield
         for thread in started:
             thread.join()

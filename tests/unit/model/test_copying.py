@@ -5,14 +5,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import threading
 
 import pytest
 
 from modelseal.errors import Undecided
 from modelseal.formats import oms
 from modelseal.model import copying, hashing, tree
-from modelseal.model.threads import Stopped
+from modelseal.model.threads import Stop, Stopped
 
 DATA = os.urandom(300_001)
 
@@ -27,7 +26,7 @@ def copied(tmp_path, monkeypatch):
         with tree.single(tmp_path / "a") as file:
             return copying.copied(
                 file, sink, oms.serialization(shard_size=shard),
-                stop=stop or threading.Event(), beside=beside, progress=progress,
+                stop=stop or Stop(), beside=beside, progress=progress,
             )  # fmt: skip
 
     return copy
@@ -52,7 +51,7 @@ def test_a_disk_that_is_full(copied, beside):
 
 @pytest.mark.parametrize("beside", [False, True])
 def test_it_ends_when_it_is_to_stop(copied, tmp_path, beside):
-    stop = threading.Event()
+    stop = Stop()
     with (tmp_path / "copy").open("wb") as sink, pytest.raises(Stopped):
         copied(sink.fileno(), beside, stop=stop, progress=lambda _: stop.set())
     assert (tmp_path / "copy").stat().st_size < len(DATA)
