@@ -15,6 +15,7 @@ from modelseal.admission.admit import admit
 from modelseal.admission.recheck import kept_bundles
 from modelseal.errors import FormatError, ModelSealError, Undecided, UsageError, shown
 from modelseal.model import stamp
+from modelseal.model.digests import Reading
 from modelseal.servers import settings as signed_settings
 from modelseal.servers.folders import model_folders
 from modelseal.servers.metrics import Decided
@@ -144,7 +145,7 @@ class Admissions:
         places, policy = self._places, rules.policy
         snapshot = admit(
             folder.path, policy, rules.verifier, places.store,
-            name=folder.name, unchanged=unchanged, progress=progress,
+            name=folder.name, unchanged=unchanged, reading=Reading(progress=progress),
         )  # fmt: skip
         values = signed_settings.read(snapshot, policy, folder.version)
         source = None
