@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 import weakref
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
@@ -80,7 +81,8 @@ def take(store: Path, digest: str) -> Lease | None:
     with stores.translated(store):
         fd = _locked(_record(store, digest), shared=True)
         if (store / digest).is_dir():
-            os.utime(fd)
+            now = time.time()
+            os.utime(fd, (now, now))
             return Lease(fd)
         os.close(fd)
     return None
