@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from modelseal.admission import history, leases, source, upkeep
 from modelseal.admission import store as stores
+from modelseal.admission.decisions import Decision
 from modelseal.admission.road import Compared, judge
 from modelseal.files import is_folder
 from modelseal.formats.oms import Manifest, Serialization
@@ -53,6 +54,7 @@ def admit(
     bundle: Path | None = None,
     unchanged: bool = False,
     reading: Reading = PLAIN,
+    server: str = "python",
 ) -> Snapshot:
     """Return the snapshot of the folder or file `model`, whose bytes are the ones signed.
 
@@ -63,16 +65,28 @@ def admit(
     between the check and the use. With a stored digest nothing is copied, but the source is still
     hashed, so that a changed model is refused rather than silently answered by the good copy; a
     caller who knows by `stamp.of_folder` that it is `unchanged` saves that read. Of several that
-    admit the same digest at once one copies, and the others wait for it.
+    admit the same digest at once one copies, and the others wait for it. If the policy has a log,
+    the decision is in it before anybody gets the path; `server` is who asked.
 
     Raises:
         PolicyRefused: decided: not accepted, the verdict says why.
-        Undecided, UsageError: the model or the store could not be read.
+        Undecided, UsageError: the model, the store or the log could not be used.
     """
     model = Path(os.path.abspath(model))  # noqa: PTH100 - "." has no name, and a link must stay one
-    copy = _Copy(stores.prepare(store), policy.store, reading, unchanged=unchanged)
-    upkeep.tidy(copy.store)
     name = names.text(model.name) if name is None else name
+    decision = Decision(policy, model, server)
+    with decision.recorded(name):
+        copy = _Copy(stores.prepare(store), policy.store, reading, unchanged=unchanged)
+        snapshot = _admit(model, policy, verifier, copy, name=name, bundle=bundle)
+    decision.store, decision.stored = snapshot.path, copy.stored
+    decision.record(snapshot.verdict)
+    return snapshot
+
+
+def _admit(
+    model: Path, policy: Policy, verifier: Verifier, copy: _Copy, *, name: str, bundle: Path | None
+) -> Snapshot:
+    upkeep.tidy(copy.store)
     newest = history.newest(copy.store, name)
     verdict = judge(model, name, policy, verifier, copy.compare, bundle=bundle, newest=newest)
     verdict.raise_for_refusal()
@@ -98,6 +112,7 @@ class _Copy:
         self.agreed: Agreed | None = None
         self.manifest = Manifest(())
         self.lease: Lease | None = None
+        self.stored = "found"
         self._rules = rules
         self._reading = reading
         self._unchanged = unchanged
@@ -160,6 +175,7 @@ class _Copy:
             lease.write(leases.Record(model, self.manifest.serialization))
         stores.publish(temporary, final)
         self.lease = lease
+        self.stored = "copied"
 
     def _formats(self, agreed: Agreed, copy: Path) -> dict[str, str] | None:
         """Return what is in each file of the private copy, which nobody can change; if asked."""

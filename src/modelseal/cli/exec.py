@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -189,13 +190,16 @@ def _admitted(
     from modelseal.admission.store import default_folder
 
     store = options.store or default_folder()
+    server = f"exec {os.path.basename(options.words[0])}"  # noqa: PTH119 - text
     copies: dict[str, Snapshot] = {}
     verdicts = []
     with byte_progress("Admitting", [model.path for model in models]) as progress:
         reading = reading_of(options, progress)
         for model in models:
             try:
-                copies[model.name] = admit(model.path, policy, verifier, store, reading=reading)
+                copies[model.name] = admit(
+                    model.path, policy, verifier, store, reading=reading, server=server
+                )
                 verdicts.append(copies[model.name].verdict)
             except PolicyRefused as error:
                 verdicts.append(error.verdict)

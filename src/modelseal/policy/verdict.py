@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from modelseal.formats.oms import Manifest
     from modelseal.notebook import Colour
     from modelseal.trust.signer import Signer
-    from modelseal.verification.authentic import Authentic, Kind
+    from modelseal.verification.authentic import Authentic, Kind, TimeSource
 
 Status = Literal["accepted", "refused", "undecided"]
 SCHEMA = 1  # of `Verdict.to_dict`; grows when a key goes or changes its meaning
@@ -141,6 +141,11 @@ class Verdict:
     def time(self) -> datetime | None:
         """Return when it was signed (UTC), if the signature held and a trusted party saw it."""
         return self.signatures[0].time if self.signatures else None
+
+    @property
+    def time_source(self) -> TimeSource:
+        """Return who vouches for `time`: "timestamp", "log", or "" if that is not known."""
+        return self.signatures[0].time_source if self.signatures else ""
 
     @property
     def kind(self) -> Kind | None:

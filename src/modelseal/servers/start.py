@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from modelseal.admission import decisions, upkeep
 from modelseal.admission import store as place
-from modelseal.admission import upkeep
 from modelseal.errors import UsageError, shown
 from modelseal.servers.policy_file import PolicyFile, ReloadingPolicy
 
@@ -71,6 +71,7 @@ def checked(
     reloading = ReloadingPolicy(source, suits)
     private = place.prepare(start / store)
     upkeep.keep_within(private, reloading.rules.policy.store)
+    decisions.check(reloading.rules.policy)
     _check_apart("policy", _real(source.path), models)
     _check_apart("store", private, models)
     return Places(given, private, reloading)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from modelseal.trust.signer import Signer
 
 Kind = Literal["oms", "artifact"]
+TimeSource = Literal["", "timestamp", "log"]
 
 
 class Logged(NamedTuple):
@@ -25,10 +26,11 @@ class Authentic(NamedTuple):
     """`signer` signed `manifest`; says nothing about whether that is acceptable.
 
     Every field was vouched for by a check. `times` are when trusted parties saw the signature
-    (UTC), earliest first; `logged` is None unless the log entry was checked. `until` is when the
-    signature stops verifying: the end of a certificate whose use no trusted time vouches for.
-    `notes` tell people what is unusual about a signature that holds. `bundle` is the name of the
-    bundle's file. For an artifact the manifest has one resource, named `oms.SINGLE_FILE`.
+    (UTC), earliest first, and `time_source` is who vouches for the earliest; `logged` is None
+    unless the log entry was checked. `until` is when the signature stops verifying: the end of a
+    certificate whose use no trusted time vouches for. `notes` tell people what is unusual about a
+    signature that holds. `bundle` is the name of the bundle's file. For an artifact the manifest
+    has one resource, named `oms.SINGLE_FILE`.
     """
 
     signer: Signer
@@ -40,6 +42,7 @@ class Authentic(NamedTuple):
     until: datetime | None = None
     notes: tuple[str, ...] = ()
     bundle: str = ""
+    time_source: TimeSource = ""
 
     @property
     def time(self) -> datetime | None:

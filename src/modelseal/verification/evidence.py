@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from modelseal.formats.bundle import Bundle, LogEntry
     from modelseal.trust.anchors import Anchors, Log
+    from modelseal.verification.authentic import TimeSource
     from modelseal.verification.checks.timestamps import TimestampChecker
     from modelseal.verification.vouching import WhenLogged
 
@@ -23,6 +24,8 @@ _STRANGERS = "{} of the timestamps are by authorities that the trusted root does
 class Evidence(NamedTuple):
     """When trusted parties saw a signature (UTC, earliest first), and its entry in a log.
 
+    `time_source` says who vouches for the earliest time.
+
     `entry` is None where no log is asked for. Whether it is in the log is yet to be checked.
     """
 
@@ -30,6 +33,7 @@ class Evidence(NamedTuple):
     entry: LogEntry | None
     logs: tuple[Log, ...]
     notes: tuple[str, ...]
+    time_source: TimeSource = ""
 
     @property
     def claimed_times(self) -> tuple[datetime, ...]:
@@ -77,10 +81,12 @@ def gather(
         logs = log.of_entry(entry, anchors.logs, source)
         log.check_promise(entry, logs)
     found = stamps.check(bundle.timestamps, content.signature_of(bundle))
-    times = found.times
+    times: list[tuple[datetime, TimeSource]] = [(time, "timestamp") for time in found.times]
     strange = found.strangers and anchors.timestamp_authorities
     notes = (_STRANGERS.format(found.strangers),) if strange else ()
     if entry is not None and entry.promise is not None:
         taken = timestamps.integrated(entry)
-        times = times if taken is None else (*times, taken)
-    return Evidence(tuple(sorted(times)), entry, logs, notes)
+        times += [(taken, "log")] if taken is not None else []
+    times.sort()
+    source_of_time = times[0][1] if times else ""
+    return Evidence(tuple(time for time, _ in times), entry, logs, notes, source_of_time)

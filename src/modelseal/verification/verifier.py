@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from modelseal.trust.signature import Prehashed, PublicKey
     from modelseal.trust.signer import Signer
     from modelseal.trust.trust_root import TrustRoot
+    from modelseal.verification.authentic import TimeSource
     from modelseal.verification.believed import Believed, Checks
     from modelseal.verification.checks.certificate import Certified
     from modelseal.verification.checks.timestamps import TimestampChecker
@@ -50,7 +51,7 @@ _OF_ANOTHER = {"key-mismatch", "not-keyless", "not-by-certificate", "untrusted-c
 class Proof(NamedTuple):
     """A signature that holds: by whom, over which artifact, seen when, logged where.
 
-    `until` and `notes` are as those of `Authentic`. A statement has no artifact.
+    `until`, `notes` and `time_source` are as those of `Authentic`. A statement has no artifact.
     """
 
     signer: Signer
@@ -60,6 +61,7 @@ class Proof(NamedTuple):
     logged: Logged | None
     until: datetime | None = None
     notes: tuple[str, ...] = ()
+    time_source: TimeSource = ""
 
 
 class Verifier:
@@ -134,7 +136,7 @@ class Verifier:
             _check_kind(proof.key)
         return Authentic(
             proof.signer, kind, manifest, proof.times, proof.logged, self.source,
-            proof.until, proof.notes, name,
+            proof.until, proof.notes, name, proof.time_source,
         )  # fmt: skip
 
     def prove(
@@ -230,7 +232,10 @@ class Verifier:
         message = content.artifact_of(bundle, vouched.key, artifact)
         content.check(bundle, message, LoggedBy(vouched.key, vouched.certificate))
         notes = (*vouched.notes, *(evidence.notes if evidence else ()))
-        return Proof(confirmed.signer, vouched.key, message, times, logged, confirmed.until, notes)
+        return Proof(
+            confirmed.signer, vouched.key, message, times, logged, confirmed.until, notes,
+            evidence.time_source if evidence else "",
+        )  # fmt: skip
 
     def _ask_sigstore(self, bundle: Bundle, artifact: Artifact, data: bytes) -> Proof:
         """Return what sigstore-python says."""

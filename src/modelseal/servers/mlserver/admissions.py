@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pydantic import ValidationError
 
 from modelseal.admission.admit import admit
+from modelseal.admission.decisions import Decision
 from modelseal.admission.recheck import kept_bundles
 from modelseal.errors import FormatError, ModelSealError, Undecided, UsageError, shown
 from modelseal.model import stamp
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from modelseal.admission.admit import Snapshot
     from modelseal.admission.recheck import KeptBundle
     from modelseal.model.hashing import Progress
+    from modelseal.policy.rules import Policy
     from modelseal.policy.verdict import Status
     from modelseal.servers.folders import ModelFolder
     from modelseal.servers.mlserver.settings import AdmittedSettings
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("mlserver.modelseal")  # with MLServer's own handlers and format
 
+_SERVER = "mlserver"  # its name in the decision log
 _LOOKED_AT = 256  # entries of a folder, to tell cheaply whether it was changed
 
 
@@ -146,21 +149,28 @@ class Admissions:
         snapshot = admit(
             folder.path, policy, rules.verifier, places.store,
             name=folder.name, unchanged=unchanged, reading=Reading(progress=progress),
+            server=_SERVER,
         )  # fmt: skip
+        with Decision(policy, folder.path, _SERVER).recorded(folder.name):
+            settings = self._settings(folder, snapshot, policy)
+        settings.admitted = Admitted(folder, snapshot, kept_bundles(folder.path), rules)
+        logger.info("accepted: %s: %s", shown(folder.name), snapshot.verdict.message)
+        return settings
+
+    def _settings(
+        self, folder: ModelFolder, snapshot: Snapshot, policy: Policy
+    ) -> AdmittedSettings:
         values = signed_settings.read(snapshot, policy, folder.version)
         source = None
         if signed_settings.brings_code(values, snapshot, policy):
-            check_not_installed(values["implementation"], places.store)
+            check_not_installed(values["implementation"], self._places.store)
             source = snapshot.path / signed_settings.FILE_NAME
         try:
-            settings = made(values, source)
+            return made(values, source)
         except ValidationError as error:
             what = shown(str(error.errors()[0]["loc"]))
             message = f"The signed model-settings.json has a value that MLServer refuses: {what}."
             raise FormatError("bad-settings", message) from error
-        settings.admitted = Admitted(folder, snapshot, kept_bundles(folder.path), rules)
-        logger.info("accepted: %s: %s", shown(folder.name), snapshot.verdict.message)
-        return settings
 
 
 def _stamped(path: Path, most: int | None = None) -> tuple[bytes | str, ModelSealError | None]:

@@ -96,7 +96,8 @@ def _snapshot(model: Path) -> Snapshot:
         message = f"'{shown(str(model))}' is not a file."
         raise UsageError("not-a-file", message, "Name the model file in parameters.uri.")
     policy = _policy()
-    return admit(model, policy, verifier_of(policy), Path(_variable(STORE)))
+    store = Path(_variable(STORE))
+    return admit(model, policy, verifier_of(policy), store, server="mlserver")
 
 
 def _policy() -> Policy:
