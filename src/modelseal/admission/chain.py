@@ -46,6 +46,7 @@ class Line(NamedTuple):
 
     file: Path
     number: int
+    text: bytes
     digest: str
     values: dict[str, Any] | None
     is_whole: bool
@@ -90,7 +91,7 @@ def lines(file: Path) -> Iterator[Line]:
             except FormatError:
                 values = None
             digest = decision_log.digest_of(text)
-            yield Line(file, number, digest, values, data.endswith(b"\n"))
+            yield Line(file, number, text, digest, values, data.endswith(b"\n"))
 
 
 def _files(paths: Sequence[Path]) -> list[Path]:

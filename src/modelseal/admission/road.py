@@ -151,7 +151,7 @@ class _Verdicts:
     def _agree(self) -> tuple[Agreement, ...] | Verdict:
         case = self._case
         rule = case.policy.rule_for(case.name)
-        now = _now() if rule is not None and rule.max_age is not None else None
+        now = _now() if rule is not None and rule.needs_time else None
         return agree(
             case.name, self._found, self._refused, case.policy, now=now, newest=case.newest
         )

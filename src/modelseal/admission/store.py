@@ -68,9 +68,11 @@ def prepare(store: Path) -> Path:
     """
     with translated(store):
         store.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = store.stat()
+        found, link = store.stat(), store.lstat()
         real = store.resolve()
-    if found.st_uid != os.geteuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+    # A link of somebody else may lead anywhere tomorrow.
+    owned = found.st_uid == os.geteuid() and link.st_uid in {0, os.geteuid()}
+    if not owned or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise UsageError(
             "store-not-private",
             f"The store '{shown(str(store))}' belongs to somebody else or others can write to it.",

@@ -191,7 +191,7 @@ def remove(store: Path, digest: str) -> Stored:
     Raises:
         UsageError: there is none, or more than one. Undecided: it is in use, or cannot be removed.
     """
-    found = _stored(store, _one(store, digest))
+    found = _stored(store, named(store, digest))
     if not _removed(store, found.digest):
         raise Undecided(
             "snapshot-in-use",
@@ -201,7 +201,12 @@ def remove(store: Path, digest: str) -> Stored:
     return found
 
 
-def _one(store: Path, start: str) -> str:
+def named(store: Path, start: str) -> str:
+    """Return the digest of the one snapshot whose digest begins with `start`.
+
+    Raises:
+        UsageError: there is none, or more than one ("no-such-snapshot"). Undecided: as `digests`.
+    """
     matches = [one for one in digests(store) if one.startswith(start)]
     if len(start) >= _SHORTEST and len(matches) == 1:
         return matches[0]

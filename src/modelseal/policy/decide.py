@@ -76,7 +76,7 @@ def agree(
     Several sets are over different files or leave out different ones: the model is accepted if one
     of them fits the files that are there. `refused` are the bundles that do not hold. `newest` is
     the `time` of the newest agreement that was accepted under this name. `now` is needed for rules
-    with a `max_age` only.
+    about times only.
     """
     rule = policy.rule_for(model)
     if not found:
@@ -172,6 +172,7 @@ class _Judge:
                 return reasons.revoked(signature, revocation)
         return (
             reasons.pinned(signature, self.rule)
+            or reasons.future(signature, self.rule, self._now)
             or reasons.time(signature, self.rule, self._now)
             or reasons.rolled_back(signature, self.rule, self._newest)
         )

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from modelseal.trust.signer import Signer
     from modelseal.verification.authentic import Authentic
 
+_SKEW = 300  # seconds that the clocks of two honest machines may differ
 _BY_ANOTHER_KEY = {"key-mismatch", "signature-invalid", "untrusted-certificate"}
 
 
@@ -143,6 +144,21 @@ def time(signature: Authentic, rule: Rule, now: datetime | None) -> Reason | Non
         hint = "Get an older version, or ask who keeps the policy."
         return Reason("time", "signed-too-late", message, hint)
     return None
+
+
+def future(signature: Authentic, rule: Rule, now: datetime | None) -> Reason | None:
+    """Return the reason if the rule is about times and that of the signature is yet to come.
+
+    It would stay young however old it gets, and keep out every later version.
+    """
+    signed = signature.time
+    if not rule.needs_time or signed is None or now is None:
+        return None
+    if (signed - now).total_seconds() <= _SKEW:
+        return None
+    message = f"The model was signed at {_when(signed)}, which is in the future."
+    hint = "Check the clock of this machine; if it is right, whoever vouches for the time errs."
+    return Reason("time", "signed-in-the-future", message, hint)
 
 
 def rolled_back(signature: Authentic, rule: Rule, newest: datetime | None) -> Reason | None:
