@@ -22,8 +22,8 @@ demo: $(STAMP)
 test: $(STAMP)
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "not interop" $(ARGS)
 
-# All tests but those of integration, and the notebook, on other days, in another time zone; a part of them without a
-# locale. Needs a C compiler.
+# All tests but those of integration, and the notebook, on other days, in another time zone, without a locale. Needs a C
+# compiler.
 OTHER_DAYS := $(BIN)/python scripts/move_clock.py
 ON_ANY_DAY := $(BIN)/python -m pytest -n auto --dist loadfile -m "not interop" $(ARGS) \
     tests/unit tests/property tests/adversarial tests/integration/test_clock.py tests/integration/test_notebook.py
@@ -53,7 +53,8 @@ other-pythons:
 ROUNDS ?= 500
 
 soak: $(STAMP)
-	SOAK_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest -n 0 tests/integration/test_instance_crash.py $(ARGS)
+	MODELSEAL_SOAK=1 SOAK_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest -n auto --dist loadfile \
+	    tests/integration/test_instance_crash.py tests/adversarial/test_T45_killed_at_any_point.py $(ARGS)
 
 # Needs Go, Node and SoftHSM as well; the first run builds the peers, later ones find them in a cache folder.
 interop: $(STAMP)

@@ -142,7 +142,7 @@ def test_every_policy_of_the_policy_page_is_one(tmp_path):
     for name in ("vault", "release"):
         private_keys.generate(tmp_path / f"{name}.key", "p256")
     policies = [document.parse(text, tmp_path) for text in blocks("policy.md", "toml")]
-    assert len(policies) == 6
+    assert len(policies) == 7
     for policy in policies:
         about_root = [one for one in remarks(policy) if "trusted_root" not in one]
         assert about_root == []

@@ -121,8 +121,8 @@ def test_remove(site, admitted):
 @pytest.mark.parametrize(
     ("words", "code"),
     [
-        (["gc", "--max-size", "lots"], "bad-size"), (["gc", "--max-size", "-1GB"], "bad-size"),
-        (["gc", "--max-size", "1e9B"], "bad-size"), (["gc", "--keep-days", "-1"], "bad-usage"),
+        (["gc", "--max-size", "lots"], "bad-size"), (["gc", "--max-size=-1GB"], "bad-size"),
+        (["gc", "--max-size", "1e9B"], "bad-size"), (["gc", "--keep-days=-1"], "bad-usage"),
         (["remove", "../../etc"], "no-such-snapshot"), (["verify", "*" * 9], "no-such-snapshot"),
     ],
 )  # fmt: skip
