@@ -49,7 +49,7 @@ other-pythons:
 	    fi; \
 	done
 
-# The private instance, killed at random points under load.
+# The private instance under load, and processes on a store, killed at many points and random moments.
 ROUNDS ?= 500
 
 soak: $(STAMP)
