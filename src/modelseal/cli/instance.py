@@ -181,6 +181,12 @@ def _add_up(parser: Parser) -> None:
         "it again.",
     )  # fmt: skip
 
+    parser.add_argument(
+        "--issuers", type=Path, metavar="FILE",
+        help="Take identity tokens of the issuers in this TOML file, such as GitHub Actions; the "
+        "sign-in page is then closed without --users.",
+    )  # fmt: skip
+
 
 def _port(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) not in _PORTS:
@@ -191,6 +197,7 @@ def _port(text: str) -> int:
 def _up(options: Options) -> None:
     from modelseal.instance import logs
     from modelseal.instance.listening import Listening
+    from modelseal.instance.upstream import read_issuers
     from modelseal.instance.users import UsersFile
 
     try:
@@ -210,6 +217,7 @@ def _up(options: Options) -> None:
             options.tls_certificate, options.tls_key, options.proxy,
         ),
         users=None if options.users is None else UsersFile(options.users),
+        upstream=None if options.issuers is None else read_issuers(options.issuers),
         ready=_ready,
     )  # fmt: skip
 

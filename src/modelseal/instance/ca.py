@@ -20,6 +20,7 @@ from modelseal.errors import FormatError, shown
 from modelseal.formats.sct import format_sct_list
 from modelseal.formats.strict import b64decode, member
 from modelseal.instance import client_keys, pki, tokens
+from modelseal.instance.claims import Named
 from modelseal.instance.refused import Refused
 
 if TYPE_CHECKING:
@@ -28,23 +29,29 @@ if TYPE_CHECKING:
     from modelseal.instance.client_keys import PublicKey
     from modelseal.instance.ctlog import CtLog
     from modelseal.instance.keys import Chain
+    from modelseal.instance.upstream import Upstream
 
 _LIFETIME = timedelta(minutes=10)
-_ISSUER_V1 = x509.ObjectIdentifier("1.3.6.1.4.1.57264.1.1")
-_ISSUER_V2 = x509.ObjectIdentifier("1.3.6.1.4.1.57264.1.8")
+_ARC = "1.3.6.1.4.1.57264.1."
+_ISSUER_V1, _ISSUER_V2 = 1, 8
+_RAW_UP_TO = 6  # later ones are DER UTF8Strings
 _SCT_LIST = x509.ObjectIdentifier("1.3.6.1.4.1.11129.2.4.2")
 _WHAT = "certificate request"
 
 
 @dataclass(frozen=True)
 class CertificateAuthority:
-    """Issues to whoever brings a token of our issuer and proves to hold the key."""
+    """Issues to whoever brings a token of an issuer that is believed and proves to hold the key.
+
+    Those are our own, and the `upstream` ones.
+    """
 
     key: ec.EllipticCurvePrivateKey
     chain: Chain
     oidc_key: rsa.RSAPrivateKey
     issuer: str
     ct_log: CtLog
+    upstream: Upstream | None = None
 
     def sign(self, request: dict[str, Any], bearer: str | None, now: float) -> list[str]:
         """Return the PEM chain (leaf first) for a Fulcio v2 signing certificate request.
@@ -53,23 +60,30 @@ class CertificateAuthority:
             Refused: no good token, or no proof that its bearer holds the key.
             FormatError: the request is not of the right form.
         """
-        identity = tokens.check(bearer or _token_in(request), self.oidc_key, self.issuer, now=now)
-        key = _proven_key(request, identity.value)
-        leaf = self._issue(key, identity, now)
+        named = self._named(bearer or _token_in(request), now)
+        key = _proven_key(request, named.subject)
+        leaf = self._issue(key, named, now)
         return [_pem(certificate) for certificate in (leaf, *self.chain)]
+
+    def _named(self, token: str, now: float) -> Named:
+        upstream = None if self.upstream is None else self.upstream.of_token(token)
+        if upstream is not None:
+            return upstream.named(token, now)
+        identity = tokens.check(token, self.oidc_key, self.issuer, now=now)
+        return Named(identity, identity.value, self.issuer)
 
     def trust_bundle(self) -> list[str]:
         """Return the PEM certificates that leaves chain to, intermediate first."""
         return [_pem(certificate) for certificate in self.chain]
 
-    def _issue(self, key: PublicKey, identity: tokens.Identity, now: float) -> x509.Certificate:
+    def _issue(self, key: PublicKey, named: Named, now: float) -> x509.Certificate:
         issuer = self.chain[0]
         # Whole seconds, rounded down: timestamp tokens have no fractions and must not be earlier.
         start = datetime.fromtimestamp(int(now), UTC)
         end = start + _LIFETIME
         if start < issuer.not_valid_before_utc or end > issuer.not_valid_after_utc:
             raise Refused(503, "clock", "The clock is outside the validity of this CA.")
-        builder = self._builder(key, identity, start, end)
+        builder = self._builder(key, named, start, end)
         precertificate = builder.sign(self.key, hashes.SHA256())
         sct = self.ct_log.add(precertificate.tbs_certificate_bytes, issuer, now)
         scts = x509.UnrecognizedExtension(_SCT_LIST, format_sct_list([sct]))
@@ -77,9 +91,9 @@ class CertificateAuthority:
         return builder.add_extension(scts, critical=False).sign(self.key, hashes.SHA256())
 
     def _builder(
-        self, key: PublicKey, identity: tokens.Identity, start: datetime, end: datetime
+        self, key: PublicKey, named: Named, start: datetime, end: datetime
     ) -> x509.CertificateBuilder:
-        issuer = self.chain[0]
+        issuer, identity = self.chain[0], named.identity
         name: x509.GeneralName = (
             x509.RFC822Name(identity.value)
             if identity.is_email
@@ -92,9 +106,10 @@ class CertificateAuthority:
             (x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), False),
             # Critical because the subject is empty (RFC 5280 section 4.2.1.6).
             (x509.SubjectAlternativeName([name]), True),
-            (x509.UnrecognizedExtension(_ISSUER_V1, self.issuer.encode()), False),
-            (x509.UnrecognizedExtension(_ISSUER_V2, core.UTF8String(self.issuer).dump()), False),
-        ]
+            *((_claim(number, value), False) for number, value in (
+                (_ISSUER_V1, named.issuer), (_ISSUER_V2, named.issuer), *named.extensions,
+            )),
+        ]  # fmt: skip
         builder = (
             x509.CertificateBuilder()
             .subject_name(x509.Name([]))
@@ -107,6 +122,11 @@ class CertificateAuthority:
         for extension, critical in extensions:
             builder = builder.add_extension(extension, critical=critical)
         return builder
+
+
+def _claim(number: int, value: str) -> x509.UnrecognizedExtension:
+    raw = value.encode() if number <= _RAW_UP_TO else core.UTF8String(value).dump()
+    return x509.UnrecognizedExtension(x509.ObjectIdentifier(f"{_ARC}{number}"), raw)
 
 
 def _token_in(request: dict[str, Any]) -> str:

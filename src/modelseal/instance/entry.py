@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from modelseal.errors import FormatError
 from modelseal.formats import checkpoint, merkle, note, rekor
 from modelseal.instance import index
+from modelseal.instance.claims import NAMES
 from modelseal.instance.refused import Refused
 from modelseal.instance.tlog import LOG
 from modelseal.instance.tree import Tree
@@ -38,6 +39,7 @@ class Certificate:
     ends: datetime
     key: str
     fingerprint: str
+    claims: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,11 @@ def _certificate(
         ends=certificate.not_valid_after_utc,
         key=_key(certificate),
         fingerprint=certificate.fingerprint(hashes.SHA256()).hex(),
+        claims=tuple(
+            (NAMES[number], value)
+            for number, value in index.claims_of(certificate).items()
+            if number in NAMES
+        ),
     )
 
 

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
     from modelseal.instance.database import Database
 
-_ISSUER_V2 = x509.ObjectIdentifier("1.3.6.1.4.1.57264.1.8")
+_ARC = "1.3.6.1.4.1.57264.1"
+_ISSUER_V2 = 8
+_RAW_UP_TO = 6  # later ones are DER UTF8Strings
 _TIMESTAMP = slice(2, 10)  # of a leaf of the CT log (RFC 6962 section 3.4), in milliseconds
 _LENGTH = slice(44, 47)  # of the certificate without SCTs, which follows
 _ECDSA_SHA256 = bytes.fromhex("300a06082a8648ce3d040302")
@@ -130,16 +132,31 @@ def logged_at(leaf: bytes) -> float:
 
 def identity_of(certificate: x509.Certificate) -> tuple[str, str]:
     """Return the identity and its issuer in `certificate`, empty where it has none."""
-    identity = issuer = ""
+    names: list[x509.GeneralName] = []
     for extension in certificate.extensions:
         if isinstance(extension.value, x509.SubjectAlternativeName):
-            names = [name.value for name in extension.value]
-            identity = next((name for name in names if isinstance(name, str)), "")
-        elif extension.oid == _ISSUER_V2 and isinstance(
-            extension.value, x509.UnrecognizedExtension
-        ):
-            issuer = extension.value.value[2:].decode(errors="replace")
-    return identity, issuer
+            names = list(extension.value)
+    identity = next((name.value for name in names if isinstance(name.value, str)), "")
+    return identity, claims_of(certificate).get(_ISSUER_V2, "")
+
+
+def claims_of(certificate: x509.Certificate) -> dict[int, str]:
+    """Return the texts of Fulcio's extensions in `certificate`, by the last number of the OID."""
+    claims = {}
+    for extension in certificate.extensions:
+        arc, _, number = extension.oid.dotted_string.rpartition(".")
+        if arc == _ARC and isinstance(extension.value, x509.UnrecognizedExtension):
+            claims[int(number)] = _text(int(number), extension.value.value)
+    return claims
+
+
+def _text(number: int, value: bytes) -> str:
+    if number <= _RAW_UP_TO:
+        return value.decode(errors="replace")
+    try:
+        return der.Reader(value, "bad-certificate", "claim").content(der.UTF8_STRING).decode()
+    except (FormatError, UnicodeDecodeError):
+        return ""
 
 
 def insert(

@@ -72,7 +72,7 @@ def open_sign_in() -> UsageError:
     return UsageError(
         "open-sign-in",
         "Beyond this machine the sign-in page must ask for passwords.",
-        "Give --users FILE, or --host 127.0.0.1 and no --public-url.",
+        "Give --users FILE or --issuers FILE, or --host 127.0.0.1 and no --public-url.",
     )
 
 

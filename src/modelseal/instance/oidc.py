@@ -71,11 +71,15 @@ class _Grant:
 
 @dataclass(frozen=True)
 class SignIn:
-    """Hands out codes for identities and tokens for codes; `users` None asks no password."""
+    """Hands out codes for identities and tokens for codes; `users` None asks no password.
+
+    When it is `closed`, nobody can sign in: tokens come from other issuers.
+    """
 
     key: rsa.RSAPrivateKey
     issuer: str
     users: UsersFile | None
+    closed: bool = False
     _throttle: Throttle = field(default_factory=Throttle, repr=False)
     _grants: dict[str, _Grant] = field(default_factory=dict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
@@ -106,6 +110,10 @@ class SignIn:
             Refused: not one that we serve. The browser is never sent back with the reason: an
                 address that was not checked gets nothing.
         """
+        if self.closed:
+            raise Refused(
+                403, "sign-in-closed", "Nobody signs in here: this instance takes tokens of others."
+            )
         fields = {name: query[name] for name in _FIELDS if name in query}
         if any(len(value) > _LIMIT for value in fields.values()):
             raise _bad_request("A field of the request is too long.")

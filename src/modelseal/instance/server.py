@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     from modelseal.instance.health import Gauges
     from modelseal.instance.state import State
+    from modelseal.instance.upstream import Upstream
     from modelseal.instance.users import UsersFile
 
 _log = logging.getLogger("modelseal.instance")
@@ -53,8 +54,9 @@ _HEAD_SECONDS = 30
 
 
 def serve(
-    data: Path, *, listening: Listening, users: UsersFile | None, ready: Callable[[str], None]
-) -> None:
+    data: Path, *, listening: Listening, users: UsersFile | None, ready: Callable[[str], None],
+    upstream: Upstream | None = None,
+) -> None:  # fmt: skip
     """Serve the instance in `data` until SIGTERM or SIGINT; call `ready` with its URL once.
 
     With port 0 the instance keeps the port that it had, and without a public URL the one that it
@@ -65,16 +67,17 @@ def serve(
         UsageError: a host or URL that cannot be served, or a bad TLS certificate.
         Undecided: the folder is in use or damaged, or the port is taken.
     """
-    listening = checked(listening, asks_passwords=users is not None)
+    is_open = users is None and upstream is None
+    listening = checked(listening, asks_passwords=not is_open)
     with states.locked(data):
         states.create(data, datetime.now(UTC))
         state = states.load(data)
         with listen(listening.host, listening.port or state.port) as listener:
             state = _located(state, listening, listener)
-            if users is None and not is_local(state.url):
+            if is_open and not is_local(state.url):
                 raise open_sign_in()
             live = _Live(state.url, listening, users)
-            database, services = _open(data, state, users)
+            database, services = _open(data, state, users, upstream)
             with closing(database):
                 _run(
                     create_app(services, live.gauges),
@@ -104,12 +107,14 @@ def _started(services: Services, ready: Callable[[str], None]) -> None:
         _log.warning("plain-http", extra={"fields": {"note": "others can read tokens on the way"}})
 
 
-def _open(data: Path, state: State, users: UsersFile | None) -> tuple[Database, Services]:
+def _open(
+    data: Path, state: State, users: UsersFile | None, upstream: Upstream | None
+) -> tuple[Database, Services]:
     try:
         database = Database(state.database)
         last = last_time(database)
         clock.check(state, last)
-        services = assemble(state, database, users, clock.SteadyClock(last))
+        services = assemble(state, database, users, clock.SteadyClock(last), upstream)
         states.forget_retired(state, datetime.now(UTC))
     except sqlite3.OperationalError as error:  # no locks, no space, no shared memory
         raise states.unusable(data, error) from error

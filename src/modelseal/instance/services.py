@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from modelseal.instance.keys import Authority, CtKey, LogKey
     from modelseal.instance.state import State
     from modelseal.instance.tlog import TransparencyLog
+    from modelseal.instance.upstream import Upstream
     from modelseal.instance.users import UsersFile
 
 Clock = Callable[[], float]
@@ -73,15 +74,16 @@ class Services:
 
 
 def assemble(
-    state: State, database: Database, users: UsersFile | None, clock: Clock = time.time
-) -> Services:
+    state: State, database: Database, users: UsersFile | None, clock: Clock = time.time,
+    upstream: Upstream | None = None,
+) -> Services:  # fmt: skip
     """Return the services over `state`, with the log checked and the TUF files up to date.
 
     Raises:
         ValueError: the log is damaged.
     """
     now = clock()
-    eras = tuple(_era(state, database, moment) for moment in _beginnings(state, now))
+    eras = tuple(_era(state, database, moment, upstream) for moment in _beginnings(state, now))
     eras[0].log.check()
     eras[0].log.take_over()
     cas = eras[0].log.cas
@@ -93,7 +95,10 @@ def assemble(
         "signing_config.v0.2.json": trust.to_bytes(trust.signing_config(state)),
     }
     tuf.publish(targets, now)
-    sign_in = SignIn(state.keys.oidc, state.url, users)
+    # Where tokens come from elsewhere, nobody signs in here without a password.
+    sign_in = SignIn(
+        state.keys.oidc, state.url, users, closed=users is None and upstream is not None
+    )
     return Services(state, sign_in, tuf, eras, clock)
 
 
@@ -107,7 +112,7 @@ def _beginnings(state: State, now: float) -> list[float]:
     return [past[-1], *(start for start in starts if start > past[-1])]
 
 
-def _era(state: State, database: Database, moment: float) -> _Era:
+def _era(state: State, database: Database, moment: float, upstream: Upstream | None) -> _Era:
     keys = state.keys
     ca, ct = _at(keys.ca, moment), _at(keys.ct, moment)
     log, tsa = _at(keys.log, moment), _at(keys.tsa, moment)
@@ -116,7 +121,7 @@ def _era(state: State, database: Database, moment: float) -> _Era:
     ct_log = CtLog(ct.key, database)
     return _Era(
         moment,
-        CertificateAuthority(ca.key, ca.chain, keys.oidc, state.url, ct_log),
+        CertificateAuthority(ca.key, ca.chain, keys.oidc, state.url, ct_log, upstream),
         ct_log,
         tlog.of_state(state, database, log),
         TimestampAuthority(tsa.key, tsa.chain),

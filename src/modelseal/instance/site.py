@@ -81,8 +81,9 @@ def _status(services: Services) -> str:
         health.check(services)
     except Refused as error:
         return f'<span class="bad">Cannot sign.</span> {escape(error.message)}'
-    sign_in = services.sign_in.users is not None
-    how = "after a sign-in" if sign_in else "for whoever can reach it, without a password"
+    how = "for whoever can reach it, without a password"
+    if services.sign_in.users is not None or services.sign_in.closed:
+        how = "for whoever signs in"
     return f'<span class="good">Ready to sign</span>, {how}.'
 
 
@@ -208,6 +209,7 @@ def _logged(shown: entry.Shown) -> str:
             ("Issued by", escape(certificate.issued_by)),
             ("Valid", f"{_time(certificate.begins)} to {_time(certificate.ends)}"),
             ("Key", escape(certificate.key)),
+            *((name, escape(value)) for name, value in certificate.claims if certificate.ours),
         ]
     return "<dl>" + "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in rows) + "</dl>"
 

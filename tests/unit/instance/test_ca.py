@@ -83,7 +83,7 @@ def test_issuers_longer_than_one_length_byte(ca):
         OIDC_KEY, issuer, tokens.parse_identity("a@b.c"), audience="sigstore", now=NOW
     )
     assert tokens.check(token, OIDC_KEY, issuer, now=NOW)
-    leaf = long._issue(CLIENT.public_key(), tokens.parse_identity("a@b.c"), NOW)
+    leaf = long._issue(CLIENT.public_key(), long._named(token, NOW), NOW)
     value = leaf.extensions.get_extension_for_oid(
         x509.ObjectIdentifier("1.3.6.1.4.1.57264.1.8")
     ).value.value
