@@ -267,10 +267,10 @@ def _jwks_uri(issuer: str, data: bytes) -> str:
     what = "discovery of the issuer"
     discovery = as_kind(parse_json(data, what=what, limit=_FILE_LIMIT), dict, what=what)
     if discovery.get("issuer") != issuer:
-        raise FormatError("bad-issuer", "it says that it is another issuer")
+        raise ValueError("it says that it is another issuer")
     where = member(discovery, "jwks_uri", str, what=what)
     if not _is_origin(where, path_too=True):
-        raise FormatError("bad-issuer", "its keys are not at an https address")
+        raise ValueError("its keys are not at an https address")
     return where
 
 

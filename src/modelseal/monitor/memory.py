@@ -59,7 +59,7 @@ def _parsed(data: bytes) -> Memory:
     )
     whole = size >= 0 and len(hashes) == size.bit_count()
     if version != _VERSION or not whole or any(len(one) != HASH_SIZE for one in hashes):
-        raise FormatError("monitor-state", "of another version, or not whole")
+        raise ValueError("of another version, or not whole")
     return Memory(
         member(state, "origin", str, what=_WHAT),
         Edge(size, hashes),
