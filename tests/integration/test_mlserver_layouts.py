@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from in_store import snapshots
+from patience import wait_until
 
 
 def version(site, name, number):
@@ -91,7 +92,7 @@ def test_the_models_folder_is_one_model(make_site, start_mlserver, verified_sett
     (site.models / "digits").rename(tmp_path / "mounted")
     settings = verified_settings(site, models=str(tmp_path / "mounted"))
     with start_mlserver(site, workers=1, load_models_at_startup=True, **settings) as server:
-        assert server.index() == {"digits": ("READY", "")}
+        wait_until(lambda: server.index() == {"digits": ("READY", "")}, "the model to load")
         assert server.infer("digits", site.digits.rows) == site.digits.answers
         assert server.load("mounted").status == 404
         (tmp_path / "mounted" / "model.joblib").write_bytes(site.payload())
