@@ -22,6 +22,10 @@ from modelseal.verification.verifier import Verifier
 def samples(made, tmp_path):
     path = tmp_path / "modelseal.prom"
     made.write(path)
+    return read(path)
+
+
+def read(path):
     families = text_string_to_metric_families(path.read_text())
     return {
         (one.name, *sorted(one.labels.values())): one.value
@@ -110,10 +114,9 @@ def test_what_a_server_was_given(tmp_path):
     (tmp_path / "store").mkdir()
     path = tmp_path / "modelseal.prom"
     write_textfile(path, decisions, policy, Verifier(), tmp_path / "store")
-    text = path.read_text()
-    assert f'modelseal_expiry_timestamp_seconds{{kind="signature"}} {until.timestamp()}' in text
-    for line in ("modelseal_loaded_models 1.0", "modelseal_store_copies 0.0"):
-        assert f"\n{line}\n" in text
+    found = read(path)
+    assert found["modelseal_expiry_timestamp_seconds", "signature"] == until.timestamp()
+    assert (found["modelseal_loaded_models",], found["modelseal_store_copies",]) == (1, 0)
 
 
 def test_without_the_package_the_extra_is_named(monkeypatch):

@@ -140,8 +140,8 @@ def test_a_signed_policy(folder):
     assert policy.rules.policy.revoked
 
 
-def test_a_policy_from_a_pipe_is_read_once(folder, piped):
-    path = piped("stream", text(key=str(folder / "release.pub")).encode())
+def test_a_policy_from_a_pipe_is_read_once(folder, fifo):
+    path = fifo("stream", text(key=str(folder / "release.pub")).encode())
     policy = ReloadingPolicy(PolicyFile(path), lambda _: None)
     os.utime(path)
     assert not policy.check()
