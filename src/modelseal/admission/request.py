@@ -30,6 +30,7 @@ class Request(TypedDict, total=False):
     key: a file with a public key, or several.
     certificate_authority, certificate_subject: a file with CA certificates, and the subject whose
         certificate it must be; without a subject anybody whom the CA certifies is accepted.
+    publisher: the name of a known publisher (`modelseal publishers list`), or several.
     signers: several identities, each with its issuer.
     logged: false if signatures by the keys or the CA are in no log, though the root names one.
     threshold: how many of the signers must have signed; by default all.
@@ -48,6 +49,7 @@ class Request(TypedDict, total=False):
     key: Paths
     certificate_authority: str | Path
     certificate_subject: str
+    publisher: str | Sequence[str]
     signers: Sequence[tuple[str, str]]
     logged: bool
     threshold: int
@@ -147,12 +149,16 @@ def _signers(request: Request) -> list[AcceptedSigner]:
         pairs.insert(0, (identity, issuer))
     logged = request.get("logged", True)
     paths, authority = request.get("key"), request.get("certificate_authority")
-    ways = (bool(pairs), paths is not None, authority is not None, "policy" in request)
+    publishers = request.get("publisher")
+    ways = (
+        bool(pairs), paths is not None, authority is not None, publishers is not None,
+        "policy" in request,
+    )  # fmt: skip
     if ways.count(True) != 1:
         raise UsageError(
             "whose-signature",
             "Say who must have signed, in one way.",
-            "Give an identity and its issuer, or a key, or a CA, or a policy.",
+            "Give an identity and its issuer, or a key, or a CA, or a publisher, or a policy.",
         )
     if authority is None and request.get("certificate_subject") is not None:
         raise UsageError(
@@ -160,6 +166,8 @@ def _signers(request: Request) -> list[AcceptedSigner]:
             "A certificate subject was given, and no CA that certifies it.",
             "Give the CA as well: --certificate-chain.",
         )
+    if publishers is not None:
+        return _publishers(publishers)
     if paths is not None:
         return _keys(paths, logged=logged)
     if authority is not None:
@@ -184,3 +192,10 @@ def _keys(paths: Paths, *, logged: bool) -> list[AcceptedSigner]:
     several = [paths] if isinstance(paths, str | os.PathLike) else paths
     found = {keys.public_pem(key): key for key in (keys.load_public(Path(p)) for p in several)}
     return [AcceptedKey(f"expected-{n}", key, logged) for n, key in enumerate(found.values(), 1)]
+
+
+def _publishers(given: str | Sequence[str]) -> list[AcceptedSigner]:
+    from modelseal.policy import publishers  # noqa: PLC0415 - only where some are named
+
+    several = [given] if isinstance(given, str) else given
+    return [publishers.accepted(name) for name in dict.fromkeys(several)]

@@ -66,6 +66,7 @@ SIGNER = Choice(
             Setting("certificate_chain", "certificate_chain", is_path=True),
             Setting("certificate_subject", "certificate_subject"),
         ),
+        (Setting("publishers", "publisher"),),
         (
             Setting("policy", "policy", is_path=True),
             Setting("policy_signer", "policy_signer", is_path=True),

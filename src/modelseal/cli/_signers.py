@@ -39,6 +39,10 @@ def add_signers(parser: Parser) -> None:
         help="Whose certificate of that CA: its subject, or a name in it.",
     )  # fmt: skip
     who.add_argument(
+        "--publisher", dest="publishers", action="append", default=[], metavar="NAME",
+        help="This known publisher (modelseal publishers list). May be repeated.",
+    )  # fmt: skip
+    who.add_argument(
         "--policy", metavar="FILE", help="Whoever this policy accepts (docs/policy.md)."
     )
     who.add_argument(
@@ -88,6 +92,7 @@ _ARGUMENTS = {
     "key": "keys",
     "certificate_authority": "certificate_chain",
     "certificate_subject": "certificate_subject",
+    "publisher": "publishers",
     "policy": "policy",
     "policy_signer": "policy_signer",
     "logged": "logged",

@@ -130,8 +130,9 @@ class _Builder:
         found = self._reader.table(document, schema.DOCUMENT, ())
         trust = found.get("trust", {})
         self._check_names(found)
-        signers = tuple(
-            self._signer(name, table) for name, table in found.get("signers", {}).items()
+        signers = (
+            *(self._signer(name, table) for name, table in found.get("signers", {}).items()),
+            *(self._publisher(name) for name in found.get("publishers", ())),
         )
         rules, revoked = self._each(Rule, found, "rule"), self._each(Revocation, found, "revoked")
         return self._made(
@@ -150,7 +151,7 @@ class _Builder:
         )
 
     def _check_names(self, found: dict[str, Any]) -> None:
-        known = found.get("signers", {})
+        known = {**found.get("signers", {}), **dict.fromkeys(found.get("publishers", ()))}
         for number, rule in enumerate(found.get("rule", ())):
             for name in rule["signers"]:
                 self._reader.check_name(name, known, ("rule", number), "signers")
@@ -163,6 +164,11 @@ class _Builder:
         for number, value in enumerate(values):
             self._made((name, number), None, value.check)
         return values
+
+    def _publisher(self, name: str) -> AcceptedSigner:
+        from modelseal.policy import publishers  # noqa: PLC0415 - only for policies that name some
+
+        return self._made((), "publishers", publishers.accepted, name)
 
     def _signer(self, name: str, table: dict[str, Any]) -> AcceptedSigner:
         place = ("signers", name)

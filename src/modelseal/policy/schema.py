@@ -192,6 +192,10 @@ DOCUMENT: dict[str, Key] = {
             "verifier": Key("text", "Whose checks of signatures count.", choices=CHECKS),
         },
     ),
+    "publishers": Key(
+        "texts",
+        "Known publishers (`modelseal publishers list`), which rules may name among their signers.",
+    ),
     "signers": Key("named tables", "The accepted signers, by a name of your choice.", table=SIGNER),
     "rule": Key("tables", "The rules; the first that covers a model decides.", table=RULE),
     "revoked": Key("tables", "What no longer counts.", table=REVOKED),
