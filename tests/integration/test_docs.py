@@ -136,6 +136,30 @@ def test_servers_page(tmp_path, environment):
     assert len(others) == 6  # run by tests/servers
 
 
+def test_reports_page(tmp_path, environment):
+    typed = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", REPORTED + "\n".join(blocks("reports.md", "sh"))],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=PATIENCE,
+        check=False,
+    )  # fmt: skip
+
+    assert typed.returncode == 0, typed.stdout + typed.stderr
+    assert "exit code 1" in typed.stdout
+    assert "unsigned  models/other: [unsigned]" in typed.stdout
+    assert (tmp_path / "report.html").read_text().startswith("<!doctype html>")
+    assert json.loads((tmp_path / "report.sarif").read_text())["version"] == "2.1.0"
+
+
+REPORTED = """
+mkdir -p models/digits models/other
+echo '{}' | tee models/digits/config.json > models/other/config.json
+modelseal key generate release.key --quiet
+modelseal sign models/digits --key release.key --quiet
+modelseal policy init --from models/digits --key release.pub --out policy.toml --quiet
+sed -i 's/^models = .*/models = ["*"]/' policy.toml
+"""
+
+
 def test_every_policy_of_the_policy_page_is_one(tmp_path):
     _, ca = chain(Kind("root"), leaf())
     (tmp_path / "vendor-ca.pem").write_bytes(ca.certificate.public_bytes(Encoding.PEM))
