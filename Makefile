@@ -103,7 +103,8 @@ wheel-check: $(STAMP)
 	$(BIN)/python scripts/check_wheel.py
 
 lock:
-	$(BIN)/uv pip compile pyproject.toml --extra demo --extra pkcs11 --extra awskms --group dev \
+	$(BIN)/uv pip compile pyproject.toml --extra demo --extra pkcs11 --extra awskms --extra hf --extra buckets --extra oci \
+	    --extra mlflow --group dev \
 	    --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet \
 	    --upgrade --output-file requirements/dev.lock
 
@@ -114,6 +115,9 @@ lock-peers:
 	$(BIN)/uv pip compile scripts/servers/servers.in --universal --python-version 3.11 \
 	    --generate-hashes --no-emit-index-url --no-header --quiet --upgrade \
 	    --output-file requirements/servers.lock
+	$(BIN)/uv pip compile scripts/peers/mlflow.in --universal --python-version 3.11 \
+	    --generate-hashes --no-emit-index-url --no-header --quiet --upgrade \
+	    --output-file scripts/peers/mlflow.lock
 	cd scripts/peers/js && npm install --package-lock-only --omit-lockfile-registry-resolved
 
 clean:

@@ -27,6 +27,10 @@ EXTRAS = {
     "instance": (),
     "pkcs11": (),
     "awskms": (),
+    "hf": (),
+    "buckets": (),
+    "oci": (),
+    "mlflow": (),
     "demo": ("mlserver", "instance"),
 }
 # module prefix -> the extra that its dependencies come with; all others need none
@@ -35,6 +39,10 @@ NEEDS = {
     "modelseal.servers.mlserver": "mlserver",
     "modelseal.signing.signers.pkcs11": "pkcs11",
     "modelseal.signing.signers.kms": "awskms",
+    "modelseal.sources.hub": "hf",
+    "modelseal.sources.bucket": "buckets",
+    "modelseal.sources.registry": "oci",
+    "modelseal.sources.mlflow": "mlflow",
 }
 
 

@@ -25,18 +25,21 @@ CACHE = Path(os.environ.get("MODELSEAL_PEERS") or Path.home() / ".cache" / "mode
 GO = {  # file name in the cache -> module
     "cosign-v3.1.3": "github.com/sigstore/cosign/v3/cmd/cosign@v3.1.3",
     "sigstore-go-conformance-v1.3.0": "github.com/sigstore/sigstore-go/test/conformance@v1.3.0",
+    "crane-v0.22.1": "github.com/google/go-containerregistry/cmd/crane@v0.22.1",  # a registry
 }
 JS_LOCK = HERE / "js" / "package-lock.json"
 MODEL_SIGNING_LOCK = HERE / "model-signing.lock"
+MLFLOW_LOCK = HERE / "mlflow.lock"
 
 
 def _named(peer: str, lock: Path) -> Path:
     return CACHE / f"{peer}-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
 
 
-COSIGN, SIGSTORE_GO = (CACHE / "go" / name for name in GO)
+COSIGN, SIGSTORE_GO, CRANE = (CACHE / "go" / name for name in GO)
 SIGSTORE_JS = _named("sigstore-js", JS_LOCK)  # a folder with node_modules
 MODEL_SIGNING = _named("model-signing", MODEL_SIGNING_LOCK)  # a virtual environment
+MLFLOW = _named("mlflow", MLFLOW_LOCK)  # another
 
 
 SOFTHSM = (  # where the packages put the module: Debian, Fedora, Homebrew
@@ -63,7 +66,8 @@ def main() -> None:
         for name, module in GO.items():
             _build(CACHE / "go" / name, lambda new, module=module: _go(module, new))
         _build(SIGSTORE_JS, _npm)
-        _build(MODEL_SIGNING, _venv)
+        _build(MODEL_SIGNING, lambda new: _venv(new, MODEL_SIGNING_LOCK))
+        _build(MLFLOW, lambda new: _venv(new, MLFLOW_LOCK))
 
 
 def _build(target: Path, make) -> None:
@@ -93,10 +97,10 @@ def _npm(new: Path) -> None:
     _run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], cwd=new)
 
 
-def _venv(new: Path) -> None:
+def _venv(new: Path, lock: Path) -> None:
     _run([sys.executable, "-m", "venv", new])
     pip = [new / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
-    _run([*pip, "--require-hashes", "--no-deps", "-r", MODEL_SIGNING_LOCK])
+    _run([*pip, "--require-hashes", "--no-deps", "-r", lock])
 
 
 def _run(command: list, **options) -> None:

@@ -372,13 +372,14 @@ def _translated(path: Path) -> Iterator[None]:
     except FileExistsError as error:
         raise already_exists(path) from error
     except OSError as error:
-        raise _write_error(error, path) from error
+        raise write_error(error, path) from error
     except ValueError as error:  # a NUL or half a character, which no path has
         message = f"'{shown(str(path))}' is not a path."
         raise UsageError("not-found", message, "Check the path.") from error
 
 
-def _write_error(error: OSError, path: Path) -> ModelSealError:
+def write_error(error: OSError, path: Path) -> ModelSealError:
+    """Return what `error` means when it came from writing `path`."""
     name = shown(str(path))
     if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
         return Undecided("disk-full", f"No space left to write '{name}'.", "Free some space.")

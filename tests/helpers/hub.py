@@ -1,18 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A Hugging Face Hub of one repository, small enough for huggingface_hub to download from it."""
+"""A Hugging Face Hub of one repository, small enough for huggingface_hub to download from it.
+
+It can be a bad one: `trouble` says what it does to requests.
+"""
 
 from __future__ import annotations
 
 import json
 import threading
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from hashlib import sha1
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from threading import Event
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 import huggingface_hub
 from huggingface_hub.utils import _shared_blobs
+from patience import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -20,12 +27,43 @@ if TYPE_CHECKING:
 COMMIT = "5" * 40
 
 
-class Hub(NamedTuple):
-    """A running server; its repository can be changed while it runs."""
+@dataclass
+class Trouble:
+    """What a bad hub does."""
+
+    token: str | None = None  # who has another one is let in nowhere
+    sizes: dict[str, int] = field(default_factory=dict)  # lies about them
+    cut: dict[str, int] = field(default_factory=dict)  # the next answer ends after so many bytes
+    listed: list[str] = field(default_factory=list)  # names without files
+    stall: dict[str, int] = field(default_factory=dict)  # sends so much, then waits for `go_on`
+    stalled: Event = field(default_factory=Event)
+    go_on: Event = field(default_factory=Event)
+
+
+@dataclass
+class Hub:
+    """A running server; its repository can be changed while it runs.
+
+    Of `commits` the newest is `files`; `asked` are the requests so far, with the Range header.
+    """
 
     endpoint: str
     repository: str
     files: dict[str, bytes]
+    commits: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    branches: dict[str, str] = field(default_factory=dict)
+    trouble: Trouble = field(default_factory=Trouble)
+    asked: list[tuple[str, str, str | None]] = field(default_factory=list)
+
+    def commit(self, sha: str, files: Mapping[str, bytes], branch: str = "main") -> None:
+        """Add a commit, to which `branch` then moves."""
+        self.commits[sha] = dict(files)
+        self.branches[branch] = sha
+
+    def downloads(self) -> list[str]:
+        """Return the files whose bytes were asked for."""
+        return [path.partition("/resolve/")[2].partition("/")[2] for method, path, _ in self.asked
+                if method == "GET" and "/resolve/" in path]  # fmt: skip
 
     def download(self, cache: Path) -> Path:
         """Return the folder of the snapshot that the real client made in `cache`."""
@@ -51,51 +89,106 @@ def share(snapshot: Path, name: str) -> None:
     assert done, "not shared"
 
 
+class _Handler(BaseHTTPRequestHandler):
+    """Answers for `hub`."""
+
+    hub: Hub
+
+    def do_GET(self) -> None:
+        path = unquote(self.path.partition("?")[0])
+        self.hub.asked.append((self.command, path, self.headers["Range"]))
+        token = self.headers["Authorization"]
+        if self.hub.trouble.token is not None and token != f"Bearer {self.hub.trouble.token}":
+            self._refuse(401 if token is None else 403, "GatedRepo")
+            return
+        api, resolve = f"/api/models/{self.hub.repository}", f"/{self.hub.repository}/resolve/"
+        tellers = {
+            f"{api}/revision/": self._tell_revision, f"{api}/tree/": self._tell_tree,
+            resolve: self._tell_file, api: lambda _: self._tell_revision("main"),
+        }  # fmt: skip
+        for start, tell in tellers.items():
+            if path.startswith(start):
+                tell(path.removeprefix(start))
+                return
+        self._refuse(404, "RepoNotFound")
+
+    do_HEAD = do_GET  # noqa: N815 - the name that is called
+
+    def _tell_revision(self, name: str) -> None:
+        sha = self.hub.branches.get(name, name)
+        if sha not in self.hub.commits:
+            self._refuse(404, "RevisionNotFound")
+            return
+        self._answer(json.dumps({"id": self.hub.repository, "sha": sha, "siblings": []}).encode())
+
+    def _tell_tree(self, commit: str) -> None:
+        entries = [_entry(*item, self.hub.trouble) for item in self.hub.commits[commit].items()]
+        entries += [_entry(name, b"", self.hub.trouble) for name in self.hub.trouble.listed]
+        self._answer(json.dumps(entries).encode())
+
+    def _tell_file(self, path: str) -> None:
+        commit, _, name = path.partition("/")
+        body = self.hub.commits.get(commit, {}).get(name)
+        if body is None:
+            self._refuse(404, "EntryNotFound")
+            return
+        start = int((self.headers["Range"] or "bytes=0-").removeprefix("bytes=").split("-")[0])
+        troubles = (self.hub.trouble.cut.pop, self.hub.trouble.stall.get)
+        cuts = [one(name, None) for one in troubles] if self.command == "GET" else []
+        cut = next((one for one in cuts if one is not None), None)
+        self._answer(body, 206 if start else 200, start=start, cut=cut)
+
+    def _refuse(self, status: int, code: str) -> None:
+        self._answer(b"{}", status, {"X-Error-Code": code, "X-Error-Message": "no"})
+
+    def _answer(
+        self, body: bytes, status: int = 200, headers: Mapping[str, str] | None = None, *,
+        start: int = 0, cut: int | None = None,
+    ) -> None:  # fmt: skip
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body) - start))
+        self.send_header("X-Repo-Commit", COMMIT)
+        self.send_header("ETag", f'"{_git_hash(body)}"')
+        self.send_header("Accept-Ranges", "bytes")
+        if status == 206:
+            self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
+        for item in (headers or {}).items():
+            self.send_header(*item)
+        self.end_headers()
+        if self.command == "GET":
+            end = None if cut is None else start + cut
+            self.wfile.write(body[start:end])
+            if cut is not None and self.hub.trouble.stall:
+                self.wfile.flush()
+                self.hub.trouble.stalled.set()
+                self.hub.trouble.go_on.wait(PATIENCE)
+        self.close_connection = True
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
 @contextmanager
 def serving(repository: str, files: Mapping[str, bytes]) -> Iterator[Hub]:
     """Give a Hub with `repository`, whose newest commit has these `files`, until the end."""
-    content = dict(files)
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            api, resolve = f"/api/models/{repository}/", f"/{repository}/resolve/{COMMIT}/"
-            path = self.path.partition("?")[0]
-            if path.startswith(f"{api}revision/"):
-                self._answer(json.dumps({"id": repository, "sha": COMMIT, "siblings": []}).encode())
-            elif path.startswith(f"{api}tree/"):
-                self._answer(json.dumps([_entry(*item) for item in content.items()]).encode())
-            elif path.startswith(resolve) and path.removeprefix(resolve) in content:
-                self._answer(content[path.removeprefix(resolve)])
-            else:
-                self._answer(b"{}", 404)
-
-        do_HEAD = do_GET  # noqa: N815 - the name that is called
-
-        def _answer(self, body: bytes, status: int = 200) -> None:
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.send_header("X-Repo-Commit", COMMIT)
-            self.send_header("ETag", f'"{_git_hash(body)}"')
-            self.end_headers()
-            if self.command == "GET":
-                self.wfile.write(body)
-
-        def log_message(self, *arguments: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    hub = Hub("", repository, dict(files), branches={"main": COMMIT})
+    hub.commits[COMMIT] = hub.files
+    handler = type("Handler", (_Handler,), {"hub": hub})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:
-            yield Hub(f"http://127.0.0.1:{server.server_port}", repository, content)
+            hub.endpoint = f"http://127.0.0.1:{server.server_port}"
+            yield hub
         finally:
             server.shutdown()
             thread.join()
 
 
-def _entry(path: str, data: bytes) -> dict[str, object]:
-    return {"type": "file", "path": path, "size": len(data), "oid": _git_hash(data)}
+def _entry(path: str, data: bytes, trouble: Trouble) -> dict[str, object]:
+    size = trouble.sizes.get(path, len(data))
+    return {"type": "file", "path": path, "size": size, "oid": _git_hash(data)}
 
 
 def _git_hash(data: bytes) -> str:

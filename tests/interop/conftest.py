@@ -255,3 +255,9 @@ def file_claim() -> Callable[..., Claim]:
         return Claim("artifact", Models(file, file, file, ""), bundle, issuer, root, identity)
 
     return claim
+
+
+@pytest.fixture(scope="session")
+def peers() -> SimpleNamespace:
+    """Give where the peers are that were built: the names of scripts/peers/install.py."""
+    return PEERS

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from modelseal.admission.request import Request
+    from modelseal.policy.rules import Policy
+    from modelseal.verification.verifier import Verifier
 
 
 @contextmanager
@@ -36,7 +38,8 @@ def load(
     Load from that path and nowhere else: whatever happens to the original meanwhile, the copy has
     the bytes that were signed by somebody whom you accept, see `modelseal.Request`. Without `store`
     the copy goes at the end of the `with` block; with it, the copy stays there and the next load
-    need not make it again. At most `workers` processors are used, by default all.
+    need not make it again. A URI (docs/sources.md) is fetched first. At most `workers` processors
+    are used, by default all.
 
         with modelseal.load("model/", identity="alice@example.com", issuer=ISSUER) as copy:
             model = joblib.load(copy / "model.joblib")
@@ -51,6 +54,8 @@ def load(
         try:
             policy, verifier = asked(**request)
             signature = None if bundle is None else Path(bundle)
+            if isinstance(path, str) and ":" in path:
+                path = stack.enter_context(_fetched(path, policy, verifier, signature))
             folder = stack.enter_context(temporary_store()) if store is None else Path(store)
             snapshot = admit(
                 Path(path), policy, verifier, folder, bundle=signature, reading=reading
@@ -60,6 +65,22 @@ def load(
         if snapshot.lease is not None:
             stack.callback(snapshot.lease.close)
         yield snapshot.path
+
+
+@contextmanager
+def _fetched(
+    path: str, policy: Policy, verifier: Verifier, bundle: Path | None
+) -> Iterator[str | Path]:
+    """Give where the model is on this machine until the end of the block, if `path` is a URI."""
+    from modelseal.admission import fetch  # noqa: PLC0415 - only for URIs
+    from modelseal.sources.uri import is_uri  # noqa: PLC0415 - as above
+
+    if not is_uri(path):
+        yield path
+        return
+    asker = fetch.Asker(policy, verifier, bundle)
+    with fetch.fetched_temporarily(fetch.find(path), asker, lambda _: None) as folder:
+        yield folder
 
 
 @contextmanager

@@ -38,7 +38,8 @@ def verify(
 
     Who is accepted, and what is believed: see `modelseal.Request`. Offline, unless `refresh` is
     asked for. A decided no is a value: the verdict is true only if accepted. The bundle is looked
-    for beside a file and inside a folder.
+    for beside a file and inside a folder. A URI (docs/sources.md) is downloaded to a temporary
+    folder.
 
     Raises:
         UsageError: the call itself is wrong, such as a path that does not exist.
@@ -47,7 +48,15 @@ def verify(
     reading = Reading(workers, fail_fast=fail_fast)
     reading.check()
     policy, verifier = asked(**request)
-    return check(Path(path), policy, verifier, None if bundle is None else Path(bundle), reading)
+    signature = None if bundle is None else Path(bundle)
+    if isinstance(path, str) and ":" in path:
+        from modelseal.admission import fetch  # noqa: PLC0415 - only for URIs
+        from modelseal.sources.uri import is_uri  # noqa: PLC0415 - as above
+
+        if is_uri(path):
+            asker = fetch.Asker(policy, verifier, signature)
+            return fetch.check_remote(fetch.find(path), asker, lambda _: None)
+    return check(Path(path), policy, verifier, signature, reading)
 
 
 @no_empty_values

@@ -99,7 +99,7 @@ class Parser(argparse.ArgumentParser):
             if not hasattr(options, "paths"):
                 self.error(f"there is an argument too many, '{one}'")
         if rest:
-            options.paths += map(Path, rest)
+            options.paths += map(self._path_type, rest)
         return options
 
     def _split(self, words: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
@@ -117,6 +117,11 @@ class Parser(argparse.ArgumentParser):
             elif word:
                 return words[:index], words[index:]
         return words, ()
+
+    def _path_type(self, word: str) -> Path | str:
+        """Return a path among the arguments as those are that argparse found."""
+        (kind,) = (one.type for one in self._actions if one.dest == "paths")
+        return path_or_uri(word) if kind is path_or_uri else Path(word)
 
     def check_words(self, words: Sequence[str]) -> None:
         """Check that there are such commands and options, before argparse misses others.
@@ -261,6 +266,15 @@ def add_serialization(parser: argparse.ArgumentParser | argparse._ArgumentGroup)
         "--ignore-path", dest="ignored", action="append", default=[], type=_path, metavar="PATH",
         help="Leave this path of the model out; may be repeated. Whoever verifies is told.",
     )  # fmt: skip
+
+
+def path_or_uri(word: str) -> Path | str:
+    """Return the path `word`, or the URI of a model elsewhere as it is."""
+    if ":" not in word:
+        return Path(word)
+    from modelseal.sources.uri import is_uri
+
+    return word if is_uri(word) else Path(word)
 
 
 def _path(value: str) -> Path:

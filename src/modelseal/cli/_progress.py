@@ -20,11 +20,15 @@ _PATIENCE = 1.0  # seconds before progress is shown
 
 
 class Progress:
-    """Counts bytes when it is called, and shows how many of those in `paths` are done."""
+    """Counts bytes when it is called, and shows how many of those in `paths` are done.
 
-    def __init__(self, label: str, paths: Sequence[Path]) -> None:
+    With `size` there are so many.
+    """
+
+    def __init__(self, label: str, paths: Sequence[Path] = (), size: int | None = None) -> None:
         self._label = label
         self._paths = paths
+        self._size = size
         self._started = time.monotonic()
         self._bar: Any = None
         self.done = 0
@@ -35,7 +39,7 @@ class Progress:
         if self._bar is None:
             if self.seconds < _PATIENCE:
                 return
-            self._bar = _bar(self._label, size_of(self._paths))
+            self._bar = _bar(self._label, self._size or size_of(self._paths))
         task = self._bar.tasks[0]
         if task.total is not None and self.done > task.total:  # read twice, or grown meanwhile
             self._bar.update(task.id, total=None)
@@ -53,15 +57,17 @@ class Progress:
 
 
 @contextmanager
-def byte_progress(label: str, paths: Sequence[Path]) -> Iterator[Progress | None]:
-    """Give what counts the bytes done of all files in `paths`.
+def byte_progress(
+    label: str, paths: Sequence[Path] = (), *, size: int | None = None
+) -> Iterator[Progress | None]:
+    """Give what counts the bytes done of all files in `paths`, or of `size` bytes.
 
     Gives None when stderr is not a terminal, or `--quiet` was given.
     """
     if is_quiet() or not sys.stderr.isatty():
         yield None
         return
-    progress = Progress(label, paths)
+    progress = Progress(label, paths, size)
     try:
         yield progress
     finally:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from modelseal.cli._progress import Progress
+    from modelseal.cli._sign_elsewhere import Elsewhere
     from modelseal.errors import ModelSealError
     from modelseal.policy.verdict import Verdict
     from modelseal.signing.signed import Signed
@@ -50,12 +51,12 @@ def print_verdicts(
     The count of a single one is printed only if it is to be `counted`. Text goes to `stream`,
     stdout or stderr.
     """
-    code = _exit_code(verdicts)
+    code = exit_code_for(verdicts)
     if as_json:
         print_document(command, code, verdicts=[verdict.to_dict() for verdict in verdicts])
         return code
     for verdict in verdicts:
-        _print_verdict(verdict, stream or sys.stdout)
+        print_verdict(verdict, stream or sys.stdout)
     for source in sorted({verdict.trust for verdict in verdicts} - {""}):
         note(f"trust root: {shown(source)}")
     if len(verdicts) > 1 or counted:
@@ -107,7 +108,21 @@ def _print_signed(signed: Sequence[Signed]) -> None:
         tell(f"  bundle     {shown(str(one.bundle))}")
 
 
-def _print_verdict(verdict: Verdict, stream: TextIO) -> None:
+def print_signed_elsewhere(signed: Sequence[Elsewhere], *, as_json: bool) -> int:
+    """Print what was signed in buckets; return the exit code."""
+    if as_json:
+        said = [{**one.signed.to_dict(), "model": one.uri, "bundle": one.bundle} for one in signed]
+        print_document("sign", ACCEPTED, signed=said)
+        return ACCEPTED
+    for one in () if is_quiet() else signed:
+        answer(styled("SIGNED ", "green") + shown(one.uri))
+        answer(f"  signer     {shown(str(one.signed.signer))}")
+        answer(f"  bundle     {shown(one.bundle)}")
+    return ACCEPTED
+
+
+def print_verdict(verdict: Verdict, stream: TextIO) -> None:
+    """Print what was decided about one model, and what is to be said about it."""
     tell = say if stream is sys.stderr else answer
     name = shown(verdict.model)
     if verdict.warned:  # never quiet: somebody would have to look at it
@@ -142,7 +157,8 @@ def _print_notes(verdict: Verdict) -> None:
         note(f"note: '{shown(path)}' was left out by the signer and not checked")
 
 
-def _exit_code(verdicts: Sequence[Verdict]) -> int:
+def exit_code_for(verdicts: Sequence[Verdict]) -> int:
+    """Return the exit code that these verdicts mean together."""
     statuses = {verdict.status for verdict in verdicts}
     if "refused" in statuses:
         return REFUSED

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelseal.cli._defaults import SIGNER, TRUST, add_defaults, apply_defaults
+from modelseal.cli._defaults import JOBS, SIGNER, TRUST, add_defaults, apply_defaults
+from modelseal.cli._options import add_jobs, reading_of
 from modelseal.cli._progress import byte_progress
 from modelseal.cli._run import answer, note, print_document
 from modelseal.cli._signers import add_signers, request_of
@@ -47,14 +48,15 @@ def add_options(parser: Parser) -> None:
         "--format", dest="output", choices=("text", "json", "html", "sarif"), default="text",
         help="html: one page that needs no other file. sarif: for code scanning. [default: text]",
     )  # fmt: skip
-    add_defaults(parser, SIGNER, TRUST)
+    add_jobs(parser)
+    add_defaults(parser, SIGNER, TRUST, JOBS)
 
 
 def run(options: Options) -> int:
     """Report; return the exit code."""
-    from modelseal.cli._render import exit_code
+    from modelseal.cli._render import exit_code_for
 
-    apply_defaults(options, SIGNER, TRUST)
+    apply_defaults(options, SIGNER, TRUST, JOBS)
     if not 0 <= options.expires_within <= _MOST_DAYS:
         message = f"--expires-within is 0 to {_MOST_DAYS:,} days."
         raise UsageError("bad-usage", message, "Give fewer.")
@@ -63,7 +65,7 @@ def run(options: Options) -> int:
 
         outputs.check(options.out, overwrite=True)
     found = _report(options)
-    code = exit_code([row.verdict for row in found.rows])
+    code = exit_code_for([row.verdict for row in found.rows])
     if options.output == "json" and options.out is None:
         print_document("report", code, **to_document(found))
         return code
@@ -92,7 +94,7 @@ def _report(options: Options) -> Report:
     policy, verifier = asked(**request_of(options))
     paths = discover(options.folder)
     with byte_progress("Verifying", paths) as progress:
-        verdicts = check_all(paths, policy, verifier, progress)
+        verdicts = check_all(paths, policy, verifier, reading_of(options, progress))
     at, soon = datetime.now(UTC), timedelta(days=options.expires_within)
     return report(str(options.folder), verdicts, at, soon)
 

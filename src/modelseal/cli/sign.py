@@ -12,6 +12,7 @@ from modelseal.cli._options import (
     add_jobs,
     add_overwrite,
     add_serialization,
+    path_or_uri,
     reading_of,
     trust_of,
 )
@@ -46,7 +47,10 @@ Examples:
 def add_options(parser: Parser) -> None:
     """Say which options the command has."""
     add = parser.add_argument
-    add("paths", nargs="+", type=Path, metavar="PATH", help="Models: files or folders.")
+    add(
+        "paths", nargs="+", type=path_or_uri, metavar="PATH",
+        help="Models: files or folders, or objects of a bucket (s3://BUCKET/KEY).",
+    )  # fmt: skip
     keyless = parser.add_argument_group("sign with an identity")
     keyless.add_argument(
         "--identity-token", metavar="TOKEN",
@@ -131,6 +135,8 @@ def run(options: Options) -> int:
             "Write the bundle to a file, or leave out --format json.",
         )
     signer = _signer(options)
+    if any(isinstance(path, str) for path in options.paths):
+        return _elsewhere(options, signer)
     how = oms.serialization(
         options.hash_type, shard_size=options.shard_size, allow_symlinks=options.allow_symlinks
     )
@@ -160,6 +166,31 @@ def run(options: Options) -> int:
     return print_signed(
         signed, progress, of=len(options.paths), failed=failed, as_json=options.output == "json"
     )
+
+
+def _elsewhere(options: Options, signer: Signer | None) -> int:
+    """Sign models in buckets, and none of this machine in the same call; return the exit code."""
+    from modelseal.cli._render import print_signed_elsewhere
+    from modelseal.cli._sign_elsewhere import sign_elsewhere
+
+    local = ("bundle", "manifest", "add", "update", "legacy_files")
+    wrong = [name for name in local if getattr(options, name)]
+    if wrong or _serialized(options) or not all(isinstance(path, str) for path in options.paths):
+        raise UsageError(
+            "bad-options",
+            "Models in buckets are signed by SHA-256 of their objects, in a call of their own.",
+            "Leave out the paths of this machine, and the options about files and bundles.",
+        )
+    token = None if signer else _token(options.identity_token)
+    with byte_progress("Hashing") as progress:
+        signed = [
+            sign_elsewhere(
+                uri, signer, token, trust_of(options), progress or (lambda _: None),
+                overwrite=options.overwrite,
+            )
+            for uri in options.paths
+        ]  # fmt: skip
+    return print_signed_elsewhere(signed, as_json=options.output == "json")
 
 
 def _signer(options: Options) -> Signer | None:

@@ -125,10 +125,12 @@ def _list(options: Options, store: Path) -> int:
 def _verify(options: Options, store: Path) -> int:
     from modelseal.admission import upkeep
     from modelseal.cli._progress import byte_progress
+    from modelseal.model.digests import Reading
 
     wanted = [upkeep.named(store, one) for one in options.digests] or upkeep.digests(store)
     with byte_progress("Verifying", [store / one for one in wanted]) as progress:
-        found = [upkeep.verify(store, one, progress) for one in wanted]
+        reading = Reading(progress=progress)
+        found = [upkeep.verify(store, one, reading) for one in wanted]
     states = {one.state for one in found}
     code = next((_STATES[one] for one in ("altered", "unreadable") if one in states), ACCEPTED)
     if options.output == "json":

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelseal.cli._defaults import JOBS, SIGNER, TRUST, add_defaults, apply_defaults
-from modelseal.cli._options import add_format, add_jobs, reading_of
+from modelseal.cli._options import add_format, add_jobs, path_or_uri, reading_of
 from modelseal.cli._progress import byte_progress
 from modelseal.cli._signers import add_signers, request_of
 from modelseal.errors import UsageError
@@ -39,7 +39,10 @@ Examples:
 def add_options(parser: Parser) -> None:
     """Say which options the command has."""
     add = parser.add_argument
-    add("paths", nargs="+", type=Path, metavar="PATH", help="Models: files or folders.")
+    add(
+        "paths", nargs="+", type=path_or_uri, metavar="PATH",
+        help="Models: files or folders, or URIs of models elsewhere (docs/sources.md).",
+    )  # fmt: skip
     add_signers(parser)
     add(
         "--recursive", action="store_true",
@@ -66,12 +69,15 @@ def run(options: Options) -> int:
 
     apply_defaults(options, SIGNER, TRUST, JOBS)
     _check(options)
+    elsewhere = [one for one in options.paths if isinstance(one, str)]
+    options.paths = [one for one in options.paths if isinstance(one, Path)]
     if options.recursive:
         options.paths = _models_in(options.paths)
     policy, verifier = asked(**request_of(options))
     with byte_progress("Verifying", options.paths) as progress:
         reading = reading_of(options, progress)._replace(fail_fast=options.fail_fast)
         verdicts = _verdicts(options, policy, verifier, reading)
+    verdicts += [_elsewhere(one, options, policy, verifier) for one in elsewhere]
     from modelseal.cli._render import print_verdicts
 
     return print_verdicts(
@@ -82,6 +88,8 @@ def run(options: Options) -> int:
 def _check(options: Options) -> None:
     """Check that the options go together."""
     several = len(options.paths) != 1 or options.recursive
+    if any(isinstance(one, str) for one in options.paths):
+        _check_elsewhere(options)
     if options.bundle is not None and several:
         raise UsageError("one-bundle", "--bundle names the bundle of one model, not of several.")
     signers = max(len(options.identities), len(options.keys))
@@ -94,6 +102,13 @@ def _check(options: Options) -> None:
         )
 
 
+def _check_elsewhere(options: Options) -> None:
+    for flag in ("recursive", "trust_stat_cache"):
+        if getattr(options, flag):
+            message = f"--{flag.replace('_', '-')} is about folders, not about URIs."
+            raise UsageError("bad-options", message, "Leave it out, or name folders.")
+
+
 def _models_in(paths: list[Path]) -> list[Path]:
     from modelseal.admission.discover import discover
 
@@ -102,6 +117,16 @@ def _models_in(paths: list[Path]) -> list[Path]:
 
 def _path(given: str | None) -> Path | None:
     return None if given is None else Path(given)
+
+
+def _elsewhere(uri: str, options: Options, policy: Policy, verifier: Verifier) -> Verdict:
+    """Return the verdict on the model at `uri`, which is downloaded to a temporary folder."""
+    from modelseal.admission.fetch import Asker, check_remote, find
+
+    remote = find(uri)
+    with byte_progress("Fetching", size=remote.resolved.size) as progress:
+        asker = Asker(policy, verifier, _path(options.bundle))
+        return check_remote(remote, asker, progress or (lambda _: None))
 
 
 def _verdicts(
