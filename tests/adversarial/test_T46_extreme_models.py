@@ -16,6 +16,7 @@ from patience import PATIENCE
 from modelseal.admission.admit import admit
 from modelseal.admission.request import verifier_for
 from modelseal.errors import ModelSealError, PolicyRefused, Undecided, UsageError
+from modelseal.model.digests import Reading
 from modelseal.policy import document
 from modelseal.trust.choice import Trust
 
@@ -41,7 +42,7 @@ def test_a_sparse_terabyte_is_not_copied(site, admitted):
     os.truncate(model / "weights.bin", TERABYTE)
     read = []
     with pytest.raises(ModelSealError) as refused:
-        admitted(model, progress=read.append)
+        admitted(model, reading=Reading(progress=read.append))
     assert refused.value.code == "store-full"
     assert read == []
     assert snapshots(site.store) == set()
@@ -53,7 +54,7 @@ def test_a_sparse_terabyte_is_not_hashed_when_the_store_has_the_good_copy(site, 
     os.truncate(model / "weights.bin", TERABYTE)
     read = []
     with pytest.raises(PolicyRefused) as refused:
-        admitted(model, progress=read.append)
+        admitted(model, reading=Reading(progress=read.append))
     diff = refused.value.verdict.diff
     assert (refused.value.code, diff.changed) == ("digest-mismatch", ("weights.bin",))
     assert diff.sizes == (("weights.bin", 11, TERABYTE),)

@@ -105,14 +105,19 @@ def test_a_renamed_model_stays_the_same_model(instance, file, model, who) -> Non
 def test_a_decided_no_is_a_value_with_the_difference(instance, model, who) -> None:
     signed(instance, model)
     (model / "weights.bin").write_bytes(b"other")
-    (model / "sub" / "config.json").unlink()
     (model / "evil.py").touch()
     verdict = modelseal.verify(model, **who)
     assert not verdict
     assert verdict.code == "digest-mismatch"
     assert verdict.diff.changed == ("weights.bin",)
-    assert verdict.diff.missing == ("sub/config.json",)
     assert verdict.diff.added == ("evil.py",)
+
+    (model / "sub" / "config.json").unlink()  # now nothing has to be read to say no
+    verdict = modelseal.verify(model, **who)
+    assert not verdict
+    assert verdict.diff.missing == ("sub/config.json",)
+    assert (verdict.diff.changed, verdict.diff.added) == ((), ("evil.py",))
+    assert verdict.diff.unread > 0
     with pytest.raises(modelseal.PolicyRefused) as refused:
         verdict.raise_for_refusal()
     assert refused.value.verdict is verdict

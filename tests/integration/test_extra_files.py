@@ -62,12 +62,13 @@ def test_an_extra_file_is_named_and_may_be_let_be(model, name, pattern):
 
 @pytest.mark.parametrize("pattern", ["*", "*/", "weights.bin", "sub/"])
 def test_no_pattern_lets_a_signed_file_be_another(model, pattern):
+    verify = ("verify", model, "--key", "k.pub", "--ignore-unsigned", pattern, "--format", "json")
     (model / "weights.bin").write_bytes(b"WEIGHTS")
+    (verdict,) = json.loads(run(*verify).stdout)["verdicts"]
+    assert (verdict["verdict"], verdict["diff"]["changed"]) == ("refused", ["weights.bin"])
     (model / "sub" / "config.json").unlink()
-    done = run("verify", model, "--key", "k.pub", "--ignore-unsigned", pattern, "--format", "json")
-    (verdict,) = json.loads(done.stdout)["verdicts"]
-    assert verdict["diff"]["changed"] == ["weights.bin"]
-    assert verdict["diff"]["missing"] == ["sub/config.json"]
+    (verdict,) = json.loads(run(*verify).stdout)["verdicts"]
+    assert (verdict["verdict"], verdict["diff"]["missing"]) == ("refused", ["sub/config.json"])
 
 
 def test_a_copy_has_the_signed_files_only(model):

@@ -125,7 +125,7 @@ def test_a_digest_that_notes_and_bundle_do_not_share_is_not_signed(model):
     update(model)
     kept = notes(model).read_text()
     value = json.loads(kept)
-    value["files"]["large"][1] = ["00" * 32]
+    value["files"]["large"][1] = "00" * 32
     notes(model).write_text(json.dumps(value))
     assert LARGE < update(model) < LARGE * 9 / 8
     assert verified(model) == 0

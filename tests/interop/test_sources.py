@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 import pytest
 from fetching import left_beside, read, signed_model, write
 from oci_registry import Pusher
-from patience import wait_until
+from patience import PATIENCE, wait_until
 
 pytestmark = pytest.mark.interop
 
@@ -69,7 +69,7 @@ def test_a_registry_without_referrers(peers, model, out, tmp_path, monkeypatch):
 
 def answers(url):
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
+        with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
             return answer.status == 200
     except OSError:
         return False

@@ -55,7 +55,8 @@ def differences(agreed: Agreed, reading: Reading = PLAIN) -> Compared:
         FormatError, Undecided, UsageError: the model cannot be read as one.
     """
     how = agreed.manifest.serialization
-    reading = reading._replace(signed=agreed.manifest)
+    if not reading.complete:
+        reading = reading._replace(signed=agreed.manifest)
     if agreed.is_folder:
         actual = manifest.of_folder(agreed.path, agreed.scope, how, reading)
     else:

@@ -94,7 +94,8 @@ def _report(options: Options) -> Report:
     policy, verifier = asked(**request_of(options))
     paths = discover(options.folder)
     with byte_progress("Verifying", paths) as progress:
-        verdicts = check_all(paths, policy, verifier, reading_of(options, progress))
+        reading = reading_of(options, progress)._replace(complete=True)
+        verdicts = check_all(paths, policy, verifier, reading)
     at, soon = datetime.now(UTC), timedelta(days=options.expires_within)
     return report(str(options.folder), verdicts, at, soon)
 

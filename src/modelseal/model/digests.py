@@ -41,7 +41,8 @@ class Reading(NamedTuple):
     gets the number of bytes of each step. Files that look as `cache` knows them are not read.
 
     With `signed`, which is what must be there, nothing is read if a file is missing or has another
-    size; and with `fail_fast` nothing more when one turns out to be another.
+    size; and with `fail_fast` nothing more when one turns out to be another. With `complete` all is
+    read all the same, so that every difference is known.
     """
 
     workers: int | None = None
@@ -49,6 +50,7 @@ class Reading(NamedTuple):
     cache: StatCache | None = None
     signed: Manifest | None = None
     fail_fast: bool = False
+    complete: bool = False
 
     def check(self) -> None:
         """Check that there is somebody to do the work.

@@ -53,7 +53,7 @@ def unpack(path: Path, into: Path) -> None:
                 raise FormatError("too-many-files", f"The archive has over {_MOST_FILES:,} files.")
             left -= _write(file, into / names.to_disk(name), left)
     except _DAMAGED as error:
-        raise _refused(path, "is damaged, or of a kind that is not read") from error
+        raise _bad_archive(path, "is damaged, or of a kind that is not read") from error
     _strip(into, found)
 
 
@@ -68,13 +68,13 @@ def unpack_one(path: Path, target: Path) -> None:
     try:
         for _, file in _files(path):
             if done:
-                raise _refused(path, "has more than one file")
+                raise _bad_archive(path, "has more than one file")
             _write(file, target, most)
             done = True
     except _DAMAGED as error:
-        raise _refused(path, "is damaged, or of a kind that is not read") from error
+        raise _bad_archive(path, "is damaged, or of a kind that is not read") from error
     if not done:
-        raise _refused(path, "has no file")
+        raise _bad_archive(path, "has no file")
 
 
 def _files(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
@@ -96,7 +96,7 @@ def _files(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
                 elif not member.isdir():
                     raise _no_file(member.name)
     else:
-        raise _refused(path, "is neither a tar nor a zip")
+        raise _bad_archive(path, "is neither a tar nor a zip")
 
 
 def _write(file: IO[bytes], target: Path, most: int) -> int:
@@ -132,7 +132,7 @@ def _strip(folder: Path, found: list[str]) -> None:
     moved.rename(folder)
 
 
-def _refused(path: Path, why: str) -> FormatError:
+def _bad_archive(path: Path, why: str) -> FormatError:
     message = f"'{shown(path.name)}' {why}."
     return FormatError("not-an-archive", message, "Leave out --unpack, or check the file.")
 

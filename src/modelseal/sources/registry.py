@@ -11,13 +11,14 @@ Credentials are those of `docker login`. A registry on this machine is asked by 
 
 from __future__ import annotations
 
+import os
 import re
 from contextlib import contextmanager
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import requests
-from oras.auth import AuthenticationException
+from oras.auth import AuthenticationException, TokenAuth
 from oras.container import Container
 from oras.provider import Registry
 
@@ -60,10 +61,39 @@ _LOOK = "Check host, repository, tag and digest."
 _LOGIN = "Sign in with `docker login HOST`, or another tool that writes ~/.docker/config.json."
 
 
+class _Auth(TokenAuth):  # type: ignore[misc] # the package has no types
+    """Answers what a registry asks for: oras takes the realm of a password for a token service."""
+
+    def authenticate_request(
+        self,
+        original: requests.Response,
+        headers: dict[str, str],
+        refresh: bool = False,  # noqa: FBT001, FBT002 - as the method of oras that it replaces
+    ) -> tuple[dict[str, str], bool]:
+        """Return the headers to try again with, and whether there is anything to try."""
+        challenge = original.headers.get("WWW-Authenticate", "")
+        if not challenge.lower().startswith("basic"):
+            answer: tuple[dict[str, str], bool] = super().authenticate_request(
+                original, headers, refresh
+            )
+            return answer
+        password = getattr(self, "_basic_auth", None)
+        return {
+            **headers,
+            "Authorization": f"Basic {password}",
+        }, password is not None and not refresh
+
+
 class _Registry(Registry):  # type: ignore[misc] # the package has no types
     """The registry, asked once: oras tries five times, for two minutes."""
 
     do_request = Registry.do_request.__wrapped__
+
+    def __init__(self, host: str, *, insecure: bool) -> None:
+        super().__init__(host, insecure=insecure)
+        self.auth = _Auth()
+        self.auth.session, self.auth.prefix = self.session, self.prefix
+        self.auth._tls_verify = True  # noqa: SLF001 - as `oras.auth.get_auth_backend` does
 
 
 class At:
@@ -78,7 +108,9 @@ class At:
         self._place = f"oci://{match['host']}/{match['repository']}"
         self._name = match["repository"].rpartition("/")[2]
         self._wanted = self._digest or match["tag"] or "latest"
-        self._registry = _Registry(match["host"], insecure=_LOCAL.fullmatch(match["host"]))
+        self._registry = _Registry(
+            match["host"], insecure=_LOCAL.fullmatch(match["host"]) is not None
+        )
         self._container = Container(f"{match['host']}/{match['repository']}")
 
     def resolve(self) -> Resolved:
@@ -179,7 +211,7 @@ class At:
 
     @contextmanager
     def _asked(self, url: str, headers: dict[str, str]) -> Iterator[requests.Response]:
-        self._registry.auth.load_configs(self._container)
+        self._registry.auth.load_configs(self._container, _docker_configs())
         with self._registry.do_request(url, headers=headers, stream=True) as answer:
             if answer.status_code in {requests.codes.unauthorized, requests.codes.forbidden}:
                 raise access_denied(self._uri, _LOGIN)
@@ -190,13 +222,18 @@ class At:
         """Turn an error of the library into one that says what to do."""
         try:
             yield
-        except (AuthenticationException, requests.exceptions.MissingSchema) as error:
-            # The latter when oras takes the realm of a password for the address of a token.
+        except AuthenticationException as error:
             raise access_denied(self._uri, _LOGIN) from error
         except requests.RequestException as error:
             raise transfer_failed(self._uri, type(error).__name__) from error
         except ValueError as error:  # what oras raises when it cannot authenticate
             raise access_denied(self._uri, _LOGIN) from error
+
+
+def _docker_configs() -> list[str]:
+    """Return where `docker login` keeps what it knows, beside the home folder, where oras looks."""
+    folder = os.environ.get("DOCKER_CONFIG")
+    return [os.path.join(folder, "config.json")] if folder else []  # noqa: PTH118 - text for oras
 
 
 def _bounded(answer: requests.Response) -> bytes:

@@ -155,7 +155,7 @@ except modelseal.ModelSealError as error:
 def in_a_process(own, path, before, **more):
     options = {
         "identity": "alice@example.com", "issuer": own.instance.issuer,
-        "trusted_root": str(own.instance.trusted_root), **more,
+        "trust": str(own.instance.trusted_root), **more,
     }  # fmt: skip
     script = _IN_A_PROCESS_OF_ITS_OWN.format(before=before)
     command = [sys.executable, "-c", script, path, json.dumps(options)]

@@ -11,7 +11,7 @@ from in_process import invoke
 from modelseal.admission.admit import admit
 from modelseal.admission.recheck import kept_bundles, recheck
 from modelseal.policy import document
-from modelseal.trust import keys
+from modelseal.trust import private_keys
 from modelseal.verification.verifier import Verifier
 
 RULE = '[[rule]]\nmodels = ["*"]\nsigners = ["release"]\n'
@@ -32,7 +32,7 @@ def policy_of(folder, key="release", *, rule="", more=""):
 @pytest.fixture
 def folder(tmp_path):
     for name in ("release", "other"):
-        keys.generate(tmp_path / f"{name}.key", "p256")
+        private_keys.generate(tmp_path / f"{name}.key", "p256")
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "config.json").write_text("{}")
     return tmp_path

@@ -36,7 +36,12 @@ def config(tmp_path):
 
 def verify_parser():
     parser = Parser("modelseal verify", "")
-    for name, dest in (("--identity", "identities"), ("--issuer", "issuers"), ("--key", "keys")):
+    for name, dest in (
+        ("--identity", "identities"),
+        ("--issuer", "issuers"),
+        ("--key", "keys"),
+        ("--publisher", "publishers"),
+    ):
         parser.add_argument(name, dest=dest, action="append", default=[], help="Who.")
     for name in (
         "certificate-chain", "certificate-subject", "policy", "policy-signer", "trusted-root",

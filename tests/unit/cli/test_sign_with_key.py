@@ -135,5 +135,5 @@ def test_what_was_signed_before_a_failure_is_told(tmp_path, key, output):
         jsonschema.validate(document, schema)
     else:
         assert done.stdout.startswith(f"SIGNED {models[0]}"), done
-        assert "[signer-failed] The token was pulled out." in done.stderr
+        assert "The token was pulled out. [signer-failed]" in done.stderr
         assert "1 of 3 models were signed before that" in done.stderr

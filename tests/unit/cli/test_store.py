@@ -246,7 +246,9 @@ def test_evidence_holds_for_stock_sigstore(make_site, tmp_path):
     for bundle, good in (("as it is", True), ("altered", False)):
         if not good:
             path = out / "bundles" / "model.sig"
-            path.write_text(path.read_text().replace('"payload": "', '"payload": "AAAA'))
+            value = json.loads(path.read_text())
+            value["dsseEnvelope"]["payload"] = "AAAA" + value["dsseEnvelope"]["payload"]
+            path.write_text(json.dumps(value))
         done = subprocess.run(
             [sys.executable, "-c", script], cwd=out, capture_output=True, text=True, check=False,
             env=os.environ | {"HOME": str(tmp_path)},

@@ -11,7 +11,7 @@ from in_process import invoke
 
 from modelseal.errors import FormatError, UsageError
 from modelseal.servers.policy_file import PolicyFile, ReloadingPolicy
-from modelseal.trust import keys
+from modelseal.trust import private_keys
 
 
 def text(key="release.pub", more=""):
@@ -27,7 +27,7 @@ REVOKED = '[[revoked]]\nreason = "stolen"\nsigner = "release"\n'
 @pytest.fixture
 def folder(tmp_path):
     for name in ("release", "other", "operator"):
-        keys.generate(tmp_path / f"{name}.key", "p256")
+        private_keys.generate(tmp_path / f"{name}.key", "p256")
     (tmp_path / "policy.toml").write_text(text())
     return tmp_path
 
