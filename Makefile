@@ -115,6 +115,9 @@ lock-peers:
 	$(BIN)/uv pip compile scripts/servers/servers.in --universal --python-version 3.11 \
 	    --generate-hashes --no-emit-index-url --no-header --quiet --upgrade \
 	    --output-file requirements/servers.lock
+	$(BIN)/uv pip compile scripts/servers/mlserver-runtimes.in --universal --python-version 3.11 \
+	    --generate-hashes --no-emit-index-url --no-header --quiet --upgrade \
+	    --output-file requirements/mlserver-runtimes.lock
 	$(BIN)/uv pip compile scripts/peers/mlflow.in --universal --python-version 3.11 \
 	    --generate-hashes --no-emit-index-url --no-header --quiet --upgrade \
 	    --output-file scripts/peers/mlflow.lock

@@ -21,6 +21,7 @@ from patience import GRACE, PATIENCE, wait_until
 ROOT = Path(__file__).parents[2]
 INSTALLED = runpy.run_path(str(ROOT / "scripts" / "servers" / "install.py"))
 ENVIRONMENT: Path = INSTALLED["ENVIRONMENT"]
+RUNTIMES_ENVIRONMENT: Path = INSTALLED["RUNTIMES_ENVIRONMENT"]
 PYTHON = ENVIRONMENT / "bin" / "python"
 PAGE = ROOT / "docs" / "servers.md"
 PROGRAMS = ROOT / "tests" / "servers" / "programs"

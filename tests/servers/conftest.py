@@ -18,7 +18,7 @@ from model_servers import INSTALLED, Site
 
 @pytest.fixture(autouse=True)
 def _installed():
-    assert INSTALLED["COMPLETE"].exists(), "run: make servers"
+    assert (INSTALLED["ENVIRONMENT"] / ".complete").exists(), "run: make servers"
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from mlserver_runtimes import COMPLETE, ENVIRONMENT
+from model_servers import RUNTIMES_ENVIRONMENT as ENVIRONMENT
 from patience import PATIENCE
 
 pytestmark = pytest.mark.interop
@@ -24,7 +24,6 @@ RUNTIMES = {
 
 @pytest.fixture(scope="module", params=[0, 1], ids=lambda n: f"workers{n}")
 def serving(request, make_site, start_mlserver, verified_settings, tmp_path_factory):
-    assert COMPLETE.exists(), "run: make servers"
     site = make_site(tmp_path_factory.mktemp("site"))
     for name, (runtime, uri) in RUNTIMES.items():
         (site.models / name).mkdir()
