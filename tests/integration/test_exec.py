@@ -14,6 +14,7 @@ import output_schema
 import pytest
 from exec_site import ExecSite
 from patience import PATIENCE
+from prometheus_client.parser import text_string_to_metric_families
 
 from modelseal.admission import upkeep
 
@@ -134,6 +135,31 @@ def test_a_refused_model_starts_nothing(site):
     assert "FAIL bad: [digest-mismatch]" in done.stderr
     assert "OK good" in done.stderr
     assert not (site.folder / "work" / "started").exists()
+
+
+def test_the_decisions_are_metrics(site):
+    good, bad = site.model("good"), site.model("bad")
+    (bad / "weights.bin").write_text("evil")
+    metrics = site.folder / "modelseal.prom"
+
+    def counted():
+        families = text_string_to_metric_families(metrics.read_text())
+        samples = [one for family in families for one in family.samples]
+        names = {one.name for one in samples}
+        assert {"modelseal_admission_seconds_count", "modelseal_store_bytes"} <= names
+        return {
+            (one.labels["model"], one.labels["verdict"], one.labels["code"]): one.value
+            for one in samples
+            if one.name == "modelseal_verdicts_total"
+        }
+
+    command = ("--metrics", metrics, "--", sys.executable, "-c", MARK)
+    assert site.run(*command, good=good, bad=bad).returncode == 1
+    assert counted() == {
+        ("good", "accepted", "accepted"): 1, ("bad", "refused", "digest-mismatch"): 1,
+    }  # fmt: skip
+    assert site.run(*command, good=good).returncode == 0
+    assert counted() == {("good", "accepted", "accepted"): 1}
 
 
 def test_a_refusal_as_json(site):

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from patience import wait_until
 
@@ -43,11 +45,16 @@ def test_a_revoked_model_is_unloaded(serving):
     site, server = serving
     assert server.load("digits").status == 200
     assert server.load("other").status == 200
-    _put(site, REVOKED)
+    log = site.config / "decisions.jsonl"
+    _put(site, REVOKED + f'[log]\npath = "{log}"\n')
     for name in ("digits", "other"):
         asked = lambda name=name: server.ask(name, site.digits.rows).status == 404  # noqa: E731
         wait_until(asked, f"{name} to be unloaded")
     assert "no longer accepted: digits: " in server.log.read_text()
+    logged = [json.loads(line) for line in log.read_text().splitlines()]
+    assert ("digits", "refused", "revoked") in {
+        (one["model"], one["verdict"], one["code"]) for one in logged if "model" in one
+    }
     state, reason = server.index()["digits"]
     assert state == "UNAVAILABLE"
     assert "stolen (INC-7)" in reason

@@ -19,6 +19,8 @@ logged = false
 [[rule]]
 models = ["*"]
 signers = ["release"]
+[mlserver]
+runtimes = ["mlserver_sklearn.SKLearnModel"]
 """
 
 

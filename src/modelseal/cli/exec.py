@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from modelseal.cli._defaults import JOBS, SIGNER, TRUST, add_defaults, apply_defaults
 from modelseal.cli._options import add_format, add_jobs, add_trust, reading_of, trust_of
@@ -70,6 +71,10 @@ def add_options(parser: Parser) -> None:
         help="Where the verified copies are kept. [default: a folder of the user's data]",
     )  # fmt: skip
     add(
+        "--metrics", type=Path, metavar="FILE",
+        help="Write the decisions as Prometheus metrics there, for a textfile collector.",
+    )  # fmt: skip
+    add(
         "--online", action="store_true",
         help="Do not tell common libraries to stay off the network (HF_HUB_OFFLINE and others).",
     )  # fmt: skip
@@ -113,7 +118,10 @@ def run(options: Options) -> int:
     opened = holes.check(options.words, servers.environment({}, online=True), policy.allow_holes)
     for one in opened:
         say(f"warning: allowed by the policy: {one.hole.name}: {one.by}: {one.hole.does}")
-    copies, verdicts = _admitted(options, models, policy, verifier)
+    copies, decisions = _admitted(options, models, policy, verifier)
+    verdicts = [one.verdict for one in decisions]
+    if options.metrics is not None:
+        _write_metrics(options, decisions, policy, verifier)
     if len(copies) < len(models):
         return print_verdicts(
             verdicts, as_json=options.output == "json", command="exec", stream=sys.stderr
@@ -182,25 +190,61 @@ def _asked(options: Options) -> tuple[Policy, Verifier]:
     return asked(**request)
 
 
+class _Decision(NamedTuple):
+    """What was decided about a model, in how many seconds and by hashing how many bytes."""
+
+    verdict: Verdict
+    seconds: float
+    hashed: int
+
+
 def _admitted(
     options: Options, models: tuple[NamedModel, ...], policy: Policy, verifier: Verifier
-) -> tuple[dict[str, Snapshot], list[Verdict]]:
-    """Return the copies of the models that were accepted, by name, and all verdicts."""
+) -> tuple[dict[str, Snapshot], list[_Decision]]:
+    """Return the copies of the models that were accepted, by name, and all decisions."""
     from modelseal.admission.admit import admit
-    from modelseal.admission.store import default_folder
 
-    store = options.store or default_folder()
+    store = _store(options)
     server = f"exec {os.path.basename(options.words[0])}"  # noqa: PTH119 - text
     copies: dict[str, Snapshot] = {}
-    verdicts = []
+    decisions = []
+    hashed = 0
     with byte_progress("Admitting", [model.path for model in models]) as progress:
-        reading = reading_of(options, progress)
+
+        def count(size: int) -> None:
+            nonlocal hashed
+            hashed += size
+            if progress is not None:
+                progress(size)
+
+        reading = reading_of(options, count)
         for model in models:
+            began, hashed = time.monotonic(), 0
             try:
                 copies[model.name] = admit(
                     model.path, policy, verifier, store, reading=reading, server=server
                 )
-                verdicts.append(copies[model.name].verdict)
+                verdict = copies[model.name].verdict
             except PolicyRefused as error:
-                verdicts.append(error.verdict)
-    return copies, verdicts
+                verdict = error.verdict
+            decisions.append(_Decision(verdict, time.monotonic() - began, hashed))
+    return copies, decisions
+
+
+def _store(options: Options) -> Path:
+    from modelseal.admission.store import default_folder
+
+    store: Path = options.store or default_folder()
+    return store
+
+
+def _write_metrics(
+    options: Options, decisions: list[_Decision], policy: Policy, verifier: Verifier
+) -> None:
+    from modelseal.servers.metrics import Decided, write_textfile
+
+    found = [
+        Decided(one.model, one.status, one.code, seconds, hashed, one.until)
+        for one, seconds, hashed in decisions
+    ]
+    write_textfile(options.metrics, found, policy, verifier, _store(options))

@@ -64,6 +64,9 @@ def checked(
     root = None if policy_trusted_root is None else Path(policy_trusted_root)
 
     def suits(policy: Policy) -> None:
+        if not (policy.mlserver.runtimes or policy.mlserver.model_code):
+            message = "The policy allows no runtime, so no model could be loaded."
+            raise UsageError("no-runtimes", message, "Name them in runtimes of [mlserver].")
         if policy.trust_root is not None:
             _check_apart("trusted root", _real(policy.trust_root), models)
 

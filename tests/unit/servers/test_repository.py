@@ -221,6 +221,13 @@ def test_models_beside_what_looks_like_a_model(own):
     assert [one.name for one in asyncio.run(served.list())] == ["digits"]
 
 
+def test_a_policy_that_allows_no_runtime(own):
+    before, _ = own.policy_text().split("[mlserver]")
+    (own.config / "policy.toml").write_text(before)
+    with pytest.raises(SystemExit, match=r"\[no-runtimes\]"):
+        VerifiedModelRepository(str(own.config), "../models", "policy.toml", "../store")
+
+
 def test_a_policy_without_a_trust_root(own):
     text = own.policy_text().replace(f'[trust]\nroot = "{own.instance.trusted_root}"\n', "")
     (own.config / "policy.toml").write_text(text)

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("mlserver.modelseal")  # with MLServer's own handlers and format
 
-_SERVER = "mlserver"  # its name in the decision log
+SERVER = "mlserver"  # its name in the decision log
 _LOOKED_AT = 256  # entries of a folder, to tell cheaply whether it was changed
 
 
@@ -149,9 +149,9 @@ class Admissions:
         snapshot = admit(
             folder.path, policy, rules.verifier, places.store,
             name=folder.name, unchanged=unchanged, reading=Reading(progress=progress),
-            server=_SERVER,
+            server=SERVER,
         )  # fmt: skip
-        with Decision(policy, folder.path, _SERVER).recorded(folder.name):
+        with Decision(policy, folder.path, SERVER).recorded(folder.name):
             settings = self._settings(folder, snapshot, policy)
         settings.admitted = Admitted(folder, snapshot, kept_bundles(folder.path), rules)
         logger.info("accepted: %s: %s", shown(folder.name), snapshot.verdict.message)

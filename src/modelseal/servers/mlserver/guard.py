@@ -12,9 +12,12 @@ from weakref import WeakValueDictionary
 from mlserver.errors import ModelNotFound
 
 from modelseal.admission import upkeep
+from modelseal.admission.decisions import Decision
 from modelseal.admission.recheck import recheck
 from modelseal.errors import ModelSealError, Undecided, shown
+from modelseal.policy.verdict import from_error
 from modelseal.servers import settings as signed_settings
+from modelseal.servers.mlserver.admissions import SERVER
 from modelseal.servers.mlserver.counting import begin, count
 from modelseal.servers.mlserver.refusal import described
 from modelseal.servers.mlserver.settings import AdmittedSettings
@@ -206,8 +209,19 @@ def _judge(admitted: Admitted, rules: Rules) -> ModelSealError | None:
         verdict.raise_for_refusal()
         signed_settings.read(admitted.snapshot, rules.policy, admitted.folder.version)
     except ModelSealError as error:
+        if not isinstance(error, Undecided):
+            _record(admitted, rules, error)
         return error
     return None
+
+
+def _record(admitted: Admitted, rules: Rules, error: ModelSealError) -> None:
+    """Write down that the model is no longer accepted, which holds whether that works or not."""
+    folder = admitted.folder
+    try:
+        Decision(rules.policy, folder.path, SERVER).record(from_error(folder.name, error))
+    except Undecided as failed:
+        logger.error("not in the log of decisions: %s", failed)  # noqa: TRY400 - it is expected
 
 
 def _admitted(model: MLModel) -> Admitted:
