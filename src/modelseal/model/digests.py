@@ -110,7 +110,8 @@ def of_files(
     """
     hashing = _Hashing(root.boundary.fd, how, reading)
     hashing.small(listing)
-    hashing.large()  # none, if a small one changed and that is enough
+    if hashing.has_large:
+        hashing.large()  # none of them, if a small one changed and that is enough
     return hashing.found
 
 
@@ -192,6 +193,11 @@ class _Hashing:
                 self._stop.set()
         if self._progress is not None and done:
             self._progress(done)
+
+    @property
+    def has_large(self) -> bool:
+        """Return whether there are files that are not small."""
+        return bool(self._large)
 
     def large(self) -> None:
         """Hash the files that are not small."""
