@@ -118,9 +118,6 @@ lock-peers:
 	$(BIN)/uv pip compile scripts/servers/mlserver-runtimes.in --universal --python-version 3.11 \
 	    --generate-hashes --no-emit-index-url --no-header --quiet --upgrade \
 	    --output-file requirements/mlserver-runtimes.lock
-	$(BIN)/uv pip compile scripts/peers/mlflow.in --universal --python-version 3.11 \
-	    --generate-hashes --no-emit-index-url --no-header --quiet --upgrade \
-	    --output-file scripts/peers/mlflow.lock
 	cd scripts/peers/js && npm install --package-lock-only --omit-lockfile-registry-resolved
 
 clean:

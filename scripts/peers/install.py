@@ -29,7 +29,6 @@ GO = {  # file name in the cache -> module
 }
 JS_LOCK = HERE / "js" / "package-lock.json"
 MODEL_SIGNING_LOCK = HERE / "model-signing.lock"
-MLFLOW_LOCK = HERE / "mlflow.lock"
 
 
 def _named(peer: str, lock: Path) -> Path:
@@ -39,7 +38,6 @@ def _named(peer: str, lock: Path) -> Path:
 COSIGN, SIGSTORE_GO, CRANE = (CACHE / "go" / name for name in GO)
 SIGSTORE_JS = _named("sigstore-js", JS_LOCK)  # a folder with node_modules
 MODEL_SIGNING = _named("model-signing", MODEL_SIGNING_LOCK)  # a virtual environment
-MLFLOW = _named("mlflow", MLFLOW_LOCK)  # another
 
 
 SOFTHSM = (  # where the packages put the module: Debian, Fedora, Homebrew
@@ -67,7 +65,6 @@ def main() -> None:
             _build(CACHE / "go" / name, lambda new, module=module: _go(module, new))
         _build(SIGSTORE_JS, _npm)
         _build(MODEL_SIGNING, lambda new: _venv(new, MODEL_SIGNING_LOCK))
-        _build(MLFLOW, lambda new: _venv(new, MLFLOW_LOCK))
 
 
 def _build(target: Path, make) -> None:

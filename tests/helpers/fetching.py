@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 import io
+import os
+import subprocess
 import sys
 import tarfile
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -69,3 +72,20 @@ def tar(files, mode="w:gz", top=""):
             info.size = len(data)
             archive.addfile(info, io.BytesIO(data))
     return buffer.getvalue()
+
+
+@contextmanager
+def running(command, log, environment=None):
+    """Give the process of a server until the end of the block."""
+    with (
+        log.open("w") as said,
+        subprocess.Popen(
+            command, stdout=said, stderr=said, env={**os.environ, **(environment or {})},
+            start_new_session=True,
+        ) as process,
+    ):  # fmt: skip
+        try:
+            yield process
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, 15)

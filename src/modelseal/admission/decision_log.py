@@ -151,6 +151,9 @@ def _append(fd: int, size: int, values: Mapping[str, Any], last: Position) -> Po
         rest = memoryview(line + b"\n")
         while rest:
             rest = rest[os.write(fd, rest) :]
+        now = datetime.now(UTC).timestamp()  # of the clock that `_remove_old` looks at
+        with suppress(PermissionError):  # somebody else's file, which we may only write to
+            os.utime(fd, (now, now))
         outputs.sync(fd)
     except BaseException:
         os.ftruncate(fd, size)

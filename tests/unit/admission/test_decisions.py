@@ -157,7 +157,12 @@ def test_programs_write_down_too(site, entries):
     assert [one["server"] for one in entries()] == ["python"]
 
 
+def allow_a_runtime(site):
+    site.policy.write_text(site.policy.read_text() + '[mlserver]\nruntimes = ["any.Runtime"]\n')
+
+
 def test_settings_that_a_server_refuses(site, entries, monkeypatch):
+    allow_a_runtime(site)
     (site.folder / "config").mkdir()
     monkeypatch.chdir(site.folder / "config")
     site.model("digits", model_settings_json="{}")
@@ -172,6 +177,7 @@ def test_settings_that_a_server_refuses(site, entries, monkeypatch):
 
 
 def test_no_server_starts_without_its_log(site, monkeypatch):
+    allow_a_runtime(site)
     (site.folder / "config").mkdir()
     monkeypatch.chdir(site.folder / "config")
     (site.folder / "log").rmdir()
