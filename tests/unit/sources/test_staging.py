@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ class Disk:
         raise NotImplementedError
 
     def download(self, one: Object, folder: Path, count) -> Path:
-        path = folder / str(len(list(folder.iterdir())))
+        path = folder / sha256(one.name.encode()).hexdigest()  # several threads come here
         path.write_bytes(self.files[one.name])
         count(len(self.files[one.name]))
         return path
